@@ -1,0 +1,32 @@
+/**
+ * PostgreSQL array literals, built by joining: several times faster than the client library's own conversion, which
+ * matters where every trade passes.
+ */
+
+/** What needs no quotes inside an array literal; NULL would, and the empty text. */
+const PLAIN = /^[0-9A-Za-z.+_-]+$/
+
+/** A literal of numbers. NaN and infinities are written as they are, for the server to judge. */
+export function numberArray(values: readonly number[]): string {
+  return `{${values.join(',')}}`
+}
+
+/** A literal of texts. */
+export function textArray(values: readonly string[]): string {
+  let out = '{'
+  for (let index = 0; index < values.length; index += 1) {
+    if (index > 0) out += ','
+    const value = values[index] as string
+    out += PLAIN.test(value) && value.toUpperCase() !== 'NULL' ? value : quoted(value)
+  }
+  return `${out}}`
+}
+
+/** A literal of texts in which null stands for NULL. */
+export function nullableArray(values: readonly (string | null)[]): string {
+  return `{${values.map((value) => (value === null ? 'NULL' : quoted(value))).join(',')}}`
+}
+
+function quoted(value: string): string {
+  return `"${value.replaceAll(/["\\]/g, '\\$&')}"`
+}
