@@ -80,6 +80,13 @@ describe('precedence', () => {
     assert.equal(config.dataDir, '/work/a')
     assert.equal(config.health.port, 2)
   })
+  test('--set without a value takes a key back to its default', () => {
+    const given = { ...yaml('health: {port: 9}'), env: { DATABASE_URL: 'postgres://u@h/db' } }
+    const { config, origins } = load({ ...given, flags: { set: ['database.url=', 'health.port='] } })
+    assert.equal(config.database.url, null)
+    assert.equal(config.health.port, 8080)
+    assert.equal(origins.get('database.url'), 'default')
+  })
   test('the port of health: its own name, then HEALTH_PORT, then PORT', () => {
     assert.equal(load({ env: { PORT: '1' } }).config.health.port, 1)
     assert.equal(load({ env: { PORT: '1', HEALTH_PORT: '2' } }).config.health.port, 2)

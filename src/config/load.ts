@@ -12,7 +12,7 @@ export interface GlobalFlags {
   readonly config?: string | undefined
   readonly dataDir?: string | undefined
   readonly logLevel?: string | undefined
-  /** `key=value`, any key. */
+  /** `key=value`, any key; `key=` takes it back to its default. */
   readonly set?: readonly string[] | undefined
   readonly json?: boolean | undefined
 }
@@ -53,6 +53,9 @@ const DEFAULT_FILE = 'tapekeeper.yaml'
 /** Names the configuration file itself, so it is no key. */
 const FILE_VARIABLE = `${VARIABLE_PREFIX}CONFIG`
 
+/** `--set key=` takes a key back to its default, whatever the environment and the file say. */
+const RESET = Symbol('reset')
+
 /** Puts flags, environment, file and defaults together. Throws PermanentError (exit 78) with one line. */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const keys = listKeys()
@@ -69,6 +72,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 
   const winners = new Map<string, FoundValue>()
   for (const layer of layers) for (const found of layer.values) winners.set(found.path, found)
+  for (const found of [...winners.values()]) if (found.value === RESET) winners.delete(found.path)
   readTokenFile(winners, sources)
   const origins = new Map(keys.map((key) => [key.path, winners.get(key.path)?.origin ?? 'default']))
   const settings = check(winners, keys)
@@ -146,7 +150,7 @@ function fromFlags(keys: readonly Key[], flags: GlobalFlags): Found {
     const [path = '', ...rest] = assignment.split('=')
     if (rest.length === 0) problems.push(`--set takes key=value, not ${assignment}`)
     else if (!keys.some((key) => key.path === path)) problems.push(`--set: ${unknownKey(path, keys)}`)
-    else values.push({ path, value: rest.join('='), origin: '--set' })
+    else values.push({ path, value: rest.join('=') || RESET, origin: '--set' })
   }
   if (flags.dataDir !== undefined) values.push({ path: 'data_dir', value: flags.dataDir, origin: '--data-dir' })
   if (flags.logLevel !== undefined) values.push({ path: 'log.level', value: flags.logLevel, origin: '--log-level' })

@@ -12,10 +12,11 @@ const INTRODUCTION = `# Configuration
 
 <!-- Made by \`tapekeeper config --reference\`; a test fails when it is out of date. -->
 
-A value is taken from the first of these that has one: a flag (\`--set key=value\` sets any key), an environment
-variable, \`tapekeeper.yaml\` in the working directory (or the file named by \`--config\` or \`TAPEKEEPER_CONFIG\`), the
-default. An unknown key or \`TAPEKEEPER_\` variable is an error, an empty variable counts as unset, and relative paths
-start at the working directory. \`tapekeeper config\` shows what is in force and where each value comes from.
+A value is taken from the first of these that has one: a flag (\`--set key=value\` sets any key, \`--set key=\` takes it
+back to its default), an environment variable, \`tapekeeper.yaml\` in the working directory (or the file named by
+\`--config\` or \`TAPEKEEPER_CONFIG\`), the default. An unknown key or \`TAPEKEEPER_\` variable is an error, an empty
+variable counts as unset, and relative paths start at the working directory. \`tapekeeper config\` shows what is in
+force and where each value comes from.
 
 Durations are written with a unit: \`500ms\`, \`60s\`, \`10m\`, \`1.5h\`, \`30d\`. So are sizes: \`512MiB\`, \`50GB\`. In the file a
 dot is a level:

@@ -1,0 +1,147 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { GlobalFlags } from '../config/load.ts'
+import type { ExitCode } from '../core/errors.ts'
+import { readVersion } from './version.ts'
+
+/**
+ * The command line as a tree. Each command loads its code when it runs, so that `--help` stays quick.
+ * `finish` is called with the exit code of the command that ran.
+ */
+export function createProgram(finish: (code: ExitCode) => void): Command {
+  const program = new Command('tapekeeper')
+    .description('Records prediction markets around the clock and proves what it recorded.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    .showHelpAfterError('(tapekeeper --help shows what there is)')
+    .addHelpText('after', PROGRAM_EXAMPLES)
+  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addSim]) add(program, finish)
+  return program
+}
+
+type Finish = (code: ExitCode) => void
+
+const PROGRAM_EXAMPLES = `
+Examples:
+  tapekeeper collect                                     record until stopped
+  tapekeeper demo                                        the same against a simulated venue, without a network
+  tapekeeper status --watch                              what the running recorder does
+  tapekeeper config                                      what is configured, and where each value comes from
+  psql "$(tapekeeper config --connection-string)"        look into the ledger
+
+Exit codes: 0 ok · 1 unhealthy · 64 usage · 69 something needed is unavailable · 70 internal · 73, 74 cannot write ·
+78 configuration`
+
+function addCollect(program: Command, finish: Finish): void {
+  common(program.command('collect'))
+    .description('Record until stopped: SIGTERM or SIGINT drains and exits, a second one exits at once.')
+    .addHelpText(
+      'after',
+      examples(
+        'tapekeeper collect',
+        'tapekeeper collect --data-dir /srv/tape --log-level debug',
+        'tapekeeper collect --set polymarket.max_markets=100 --set polymarket.price_interval=30s',
+        'DATABASE_URL=postgres://me@db.example/tape tapekeeper collect',
+      ),
+    )
+    .action(async (flags: GlobalFlags) => {
+      const { runCollect } = await import('./collect.ts')
+      finish(await runCollect(flags))
+    })
+}
+
+function addDemo(program: Command, finish: Finish): void {
+  common(program.command('demo'))
+    .description('Record a simulated venue that runs on this machine. Needs no network.')
+    .option('--markets <count>', 'simulated markets', wholeNumber)
+    .option('--rate <events>', 'events a second', wholeNumber)
+    .option('--seed <number>', 'the same seed gives the same feed', wholeNumber)
+    .addHelpText(
+      'after',
+      `\nWithout --data-dir, the data goes to a temporary directory that is removed at the end.\n${examples(
+        'tapekeeper demo',
+        'tapekeeper demo --markets 500 --rate 2000',
+        'tapekeeper demo --data-dir ./demo-data',
+      )}`,
+    )
+    .action(async (flags: GlobalFlags & { markets?: number; rate?: number; seed?: number }) => {
+      const { runDemo } = await import('./demo.ts')
+      finish(await runDemo(flags))
+    })
+}
+
+function addStatus(program: Command, finish: Finish): void {
+  common(program.command('status'), { json: true })
+    .description('Show what the running recorder does.')
+    .option('-w, --watch', 'show it again every 2 seconds')
+    .addHelpText(
+      'after',
+      examples('tapekeeper status', 'tapekeeper status --watch', 'tapekeeper status --json | jq .status'),
+    )
+    .action(async (flags: GlobalFlags & { watch?: boolean }) => {
+      const { runStatus } = await import('./status.ts')
+      finish(await runStatus(flags))
+    })
+}
+
+function addHealth(program: Command, finish: Finish): void {
+  common(program.command('health'), { json: true })
+    .description('Exit 0 when the running recorder is healthy or starting, 1 when it is not or does not answer.')
+    .addHelpText('after', examples('tapekeeper health', 'HEALTHCHECK CMD ["tapekeeper", "health"]   (in a Dockerfile)'))
+    .action(async (flags: GlobalFlags) => {
+      const { runHealth } = await import('./health.ts')
+      finish(await runHealth(flags))
+    })
+}
+
+function addConfig(program: Command, finish: Finish): void {
+  common(program.command('config'), { json: true })
+    .description('Show what is configured, where each value comes from, and how to connect to the ledger.')
+    .option('--show-secrets', 'do not mask passwords and tokens')
+    .addOption(
+      new Option('--connection-string', 'print only the connection string of the ledger, with its password').conflicts(
+        'json',
+      ),
+    )
+    .addOption(new Option('--reference', 'print every key there is, as Markdown').conflicts('json'))
+    .addHelpText(
+      'after',
+      examples('tapekeeper config', 'tapekeeper config --json', 'psql "$(tapekeeper config --connection-string)"'),
+    )
+    .action(async (flags: GlobalFlags & { showSecrets?: boolean; connectionString?: boolean; reference?: boolean }) => {
+      const { runConfig } = await import('./config.ts')
+      finish(await runConfig(flags))
+    })
+}
+
+function addSim(program: Command, finish: Finish): void {
+  const command = common(program.command('sim'))
+  finish satisfies Finish
+  command.description('Run a simulated venue.')
+}
+
+/** The flags that every command takes. */
+function common(command: Command, { json = false } = {}): Command {
+  command
+    .option('-c, --config <file>', 'configuration file (default: tapekeeper.yaml, when there is one)')
+    .option('-d, --data-dir <directory>', 'where the tape and the embedded database are')
+    .option('--log-level <level>', 'debug, info, warn, error or fatal')
+    .option('--set <key=value>', 'set any key of the configuration (repeatable)', collectValues)
+  if (json) command.option('--json', 'print JSON')
+  return command
+}
+
+function collectValues(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value]
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
+}
