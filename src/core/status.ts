@@ -39,6 +39,8 @@ export interface CollectorStatus {
   readonly lastStartedMs: number | null
   readonly lastFinishedMs: number | null
   readonly lastDurationMs: number | null
+  /** Over the last 100 cycles. */
+  readonly averageDurationMs?: number | null
   /** The newest useful answer, on the wall clock and as an age on the monotonic clock. */
   readonly lastUsefulMs: number | null
   readonly usefulAgeMs: number | null
