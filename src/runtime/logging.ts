@@ -28,7 +28,7 @@ export interface LoggingOptions {
 
 export interface Logging {
   readonly log: Logger
-  /** Hands every entry of level `info` and above to `observer`, whatever the level written; returns how to stop that. */
+  /** Hands every entry of level `info` and above to `observer`, whatever is written; returns how to stop that. */
   observe(observer: (entry: LogEntry) => void): () => void
   /** A text (a password, a token) that must never be written from now on. */
   addSecret(text: string): void

@@ -11,7 +11,7 @@ export function redactText(text: string): string {
 
 // Only whole names: `token`, `token_id` and `tokens` are what this program is about.
 const SECRET_KEY =
-  /^(password|passwd|pgpassword|secret|authorization|cookie|set-cookie|api_?key|api_?token|access_?token|refresh_?token|session|private_?key)$/i
+  /^(pass(word|wd)|pgpassword|secret|authorization|(set-)?cookie|(api|private)_?key|(api|access|refresh)_?token|session)$/i
 
 const DEPTH_MAX = 5
 const ENTRIES_MAX = 50

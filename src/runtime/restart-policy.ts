@@ -11,7 +11,7 @@ export interface RestartPolicyOptions {
   readonly resetAfterMs: number
 }
 
-/** 5, 10, 20, 40, 60 s; more than 5 restarts in 5 minutes: every 5 minutes for ever; 60 s of useful data: all forgiven. */
+/** 5, 10, 20, 40, 60 s; after 5 restarts in 5 minutes every 5 minutes for ever; 60 s of useful data forgive all. */
 export const RESTART_POLICY: RestartPolicyOptions = {
   backoff: { baseMs: 5_000, capMs: 60_000, jitter: 0.1 },
   restartsMax: 5,

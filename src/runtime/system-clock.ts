@@ -11,7 +11,7 @@ const ANCHOR_TOLERANCE_MS = 1
 /** A step back smaller than this is the clock being slewed, and is held; a larger one is somebody setting it. */
 const SLEW_US_MAX = 1_000_000
 
-/** The clock of this machine. `wallUs` has µs resolution, follows the system's time and steps back only when that is set back. */
+/** The clock of this machine. `wallUs` has µs resolution and goes back only when the system's time is set back. */
 export function systemClock(): Clock {
   // performance.now() stands still while a laptop sleeps and ignores NTP, so it is anchored anew whenever it disagrees.
   let anchorMs = performance.timeOrigin
