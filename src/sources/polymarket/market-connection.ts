@@ -1,0 +1,212 @@
+import type { Clock } from '../../core/clock.ts'
+import type { StreamStatus } from '../../core/collector.ts'
+import { createAbort } from '../../runtime/abort.ts'
+import { type OpenSocket, openWebSocket } from '../../runtime/websocket.ts'
+import { createDeferred } from './deferred.ts'
+import { createSilenceWatch, type SilenceWatch } from './silence.ts'
+import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
+import type { TapeGate } from './tape-gate.ts'
+
+export interface ConnectionOptions {
+  /** Unique over boots. */
+  readonly id: string
+  readonly url: string
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly gate: TapeGate
+  /** Counters that every connection shares. */
+  readonly status: StreamStatus
+  readonly pingIntervalMs: number
+  readonly stallTimeoutMs: number
+  readonly subscribePaceMs: number
+  readonly inheritedRate: number
+  readonly patience: number
+  /** The connection in whose place this one is opened. */
+  readonly replaces: string | null
+}
+
+/** Why a connection is no longer any good. `closed`: it is gone; the others: it is still there and should be replaced. */
+export type ConnectionEnd =
+  | { readonly kind: 'closed'; readonly why: string }
+  | { readonly kind: 'stalled'; readonly why: string }
+  | { readonly kind: 'rejected'; readonly why: string }
+
+/** One socket of the market channel, from its handshake to its end. */
+export interface MarketConnection {
+  readonly id: string
+  readonly subscriptions: Subscriptions
+  readonly silence: SilenceWatch
+  /** Resolves with the first thing that makes this connection useless; rejects only on a bug. */
+  readonly ended: Promise<ConnectionEnd>
+  readonly closed: Promise<void>
+  readonly firstData: Promise<void>
+  readonly hadData: boolean
+  readonly isOpen: boolean
+  /** Monotonic ms. */
+  readonly openedMs: number
+  /** Pings when it is time; judges silence unless the process itself was held up. */
+  tick(nowMs: number, mayJudge: boolean): void
+  close(reason: string): void
+}
+
+/** Only frames this short are looked at; everything else goes to the tape unseen. */
+const CONTROL_BYTES_MAX = 64
+const OPEN_BRACKET = 0x5b
+/** How many ping intervals without any answer make a connection dead, with half of one for the way. */
+const SILENT_PINGS_MAX = 2.5
+
+/** Connects and marks the opening on the tape; rejects with TransientError when the venue cannot be reached. */
+export async function openMarketConnection(options: ConnectionOptions): Promise<MarketConnection> {
+  const { id, url, clock, gate } = options
+  const ears = createEars(options)
+  const life = createAbort(options.signal)
+  const socket = await openWebSocket({
+    url,
+    signal: life.signal,
+    onMessage: ears.onMessage,
+    onClose: (code, given) => {
+      const reason = ears.heard.goodbye || given
+      gate.mark(id, 'close', { code, reason })
+      ears.end({ kind: 'closed', why: `closed with code ${code}${reason === '' ? '' : `: ${reason}`}` })
+      ears.closed.resolve()
+      life.release()
+      life.abort()
+    },
+  }).catch((error: unknown) => {
+    life.release()
+    throw error
+  })
+  const { host } = new URL(url)
+  gate.mark(id, 'open', { url, host, ...(options.replaces === null ? {} : { replaces: options.replaces }) })
+  return assemble({ ...options, signal: life.signal }, ears, socket, clock.monotonicMs())
+}
+
+/** What hears the socket: counters as plain numbers, because this runs for every frame. */
+function createEars({ id, clock, gate, status }: ConnectionOptions) {
+  const ended = createDeferred<ConnectionEnd>()
+  const closed = createDeferred<void>()
+  const firstData = createDeferred<void>()
+  const heard = { frames: 0, answers: 0, pongs: 0, hadData: false, refused: false, goodbye: '' }
+
+  const onMessage = (data: Buffer): void => {
+    const control = data.length < CONTROL_BYTES_MAX ? controlOf(data) : null
+    if (control === 'pong') {
+      heard.pongs += 1
+      return
+    }
+    const atUs = clock.wallUs()
+    if (heard.refused || !gate.append(id, atUs, data)) {
+      heard.refused = true
+      status.framesRefused += 1
+      return
+    }
+    status.framesReceived += 1
+    status.bytesReceived += data.length
+    if (control !== null) {
+      if (control === 'invalid') ended.resolve({ kind: 'rejected', why: 'the venue answered INVALID OPERATION' })
+      return
+    }
+    status.lastDataMs = Math.floor(atUs / 1000)
+    status.lastUsefulMs = status.lastDataMs
+    if (data[0] === OPEN_BRACKET) heard.answers += 1
+    else heard.frames += 1
+    if (!heard.hadData) {
+      heard.hadData = true
+      firstData.resolve()
+    }
+  }
+  return { onMessage, heard, closed, firstData, ended, end: ended.resolve }
+}
+
+function controlOf(data: Buffer): 'pong' | 'invalid' | 'empty' | null {
+  const text = data.toString('latin1').trim()
+  if (text === 'PONG') return 'pong'
+  if (text === 'INVALID OPERATION') return 'invalid'
+  return text === '[]' ? 'empty' : null
+}
+
+function assemble(
+  options: ConnectionOptions,
+  ears: ReturnType<typeof createEars>,
+  socket: OpenSocket,
+  openedMs: number,
+): MarketConnection {
+  const { id, clock, gate, pingIntervalMs, stallTimeoutMs, inheritedRate, patience } = options
+  const { heard } = ears
+  let startedMs: number | null = null
+  let lastPingMs = openedMs
+  let lastAnswerMs = openedMs
+  const subscriptions = createSubscriptions({
+    clock,
+    signal: options.signal,
+    paceMs: options.subscribePaceMs,
+    send: socket.send,
+    onSent: (kind, ids) => {
+      if (startedMs === null) lastPingMs = clock.monotonicMs()
+      startedMs ??= lastPingMs
+      gate.mark(id, kind, { assets_ids: ids })
+    },
+    onError: ears.ended.reject,
+  })
+  const silence = createSilenceWatch({ stallTimeoutMs, startMs: openedMs, inheritedRate, patience })
+
+  const stall = (why: string, detail: Readonly<Record<string, unknown>>): void => {
+    gate.mark(id, 'stall', { reason: why, ...detail })
+    ears.end({ kind: 'stalled', why })
+  }
+  let judged = false
+  const judge = (nowMs: number): void => {
+    const silentMs = nowMs - lastAnswerMs
+    const suspicion = silence.suspicion(nowMs)
+    if (silentMs > pingIntervalMs * SILENT_PINGS_MAX) {
+      judged = true
+      stall(`no answer for ${seconds(silentMs)} s`, { silent_ms: Math.round(silentMs) })
+    } else if (suspicion !== null) {
+      judged = true
+      const expected = suspicion.expectedFrames
+      const more = expected === null ? 'since the subscription' : `where ${Math.round(expected)} frames were due`
+      stall(`silent for ${seconds(suspicion.silentMs)} s ${more}`, {
+        silent_ms: Math.round(suspicion.silentMs),
+        expected_frames: expected === null ? null : Math.round(expected),
+      })
+    }
+  }
+
+  return {
+    id,
+    subscriptions,
+    silence,
+    ended: ears.ended.promise,
+    closed: ears.closed.promise,
+    firstData: ears.firstData.promise,
+    get hadData() {
+      return heard.hadData
+    },
+    get isOpen() {
+      return socket.isOpen
+    },
+    openedMs,
+    tick(nowMs, mayJudge) {
+      if (heard.frames + heard.answers + heard.pongs > 0) lastAnswerMs = nowMs
+      if (heard.answers > 0) silence.noteAnswer(nowMs)
+      silence.note(heard.frames, nowMs)
+      heard.frames = 0
+      heard.answers = 0
+      heard.pongs = 0
+      if (startedMs === null) return
+      if (nowMs - lastPingMs >= pingIntervalMs) {
+        lastPingMs = nowMs
+        socket.send('PING')
+      }
+      if (mayJudge && !judged) judge(nowMs)
+    },
+    close(reason) {
+      heard.goodbye = reason
+      socket.close(1000, reason)
+    },
+  }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(ms < 10_000 ? 1 : 0)
+}

@@ -1,0 +1,85 @@
+import type { CollectorContext, CycleResult, PollingCollector } from '../../core/collector.ts'
+import { describeError } from '../../core/errors.ts'
+import type { Market } from '../../core/market.ts'
+import type { MarketStore } from '../../core/ports.ts'
+import type { BadInput } from './bad-input.ts'
+import { storeChunks } from './chunks.ts'
+import type { DriftCounter } from './drift.ts'
+import type { GammaClient } from './gamma.ts'
+import { isTradable, sweepOpenMarkets } from './listing.ts'
+import type { MarketReader } from './market-reader.ts'
+import type { TokenRegistry } from './token-registry.ts'
+
+export interface MarketsCollectorOptions {
+  readonly gamma: GammaClient
+  readonly store: Pick<MarketStore, 'saveMarkets'>
+  readonly registry: TokenRegistry
+  readonly reader: MarketReader
+  readonly badInput: BadInput
+  readonly drift: DriftCounter
+  readonly intervalMs: number
+  readonly critical: boolean
+  readonly maxMarkets: number
+}
+
+const NAME = 'polymarket.markets'
+const MARKETS_PER_TRANSACTION = 500
+/** Markets that left the listing and are looked up in one cycle; the others wait for the next one. */
+const LOOKUPS_MAX = 1_000
+
+/** Keeps the metadata of the open markets, tells the registry which tokens to record and what has closed. */
+export function createMarketsCollector(options: MarketsCollectorOptions): PollingCollector {
+  const { gamma, registry, reader, intervalMs, critical, maxMarkets } = options
+
+  /** What was tracked and is no longer listed: closed, or only less traded than the others. */
+  const lookUpMissing = async (listed: readonly Market[], context: CollectorContext) => {
+    const known = new Set(listed.map((market) => market.conditionId))
+    const missing = [...registry.markets()].map((market) => market.conditionId).filter((id) => !known.has(id))
+    if (missing.length === 0) return { missing: 0, left: [], trouble: null }
+    try {
+      const answer = await gamma.lookupMarkets(missing.slice(0, LOOKUPS_MAX), context.signal)
+      const { markets } = reader.read(NAME, answer.markets, context)
+      const left = markets.filter((market) => !isTradable(market))
+      return { missing: missing.length, left, trouble: answer.failures[0] ?? null }
+    } catch (error) {
+      context.log.warn({ err: error }, `markets that left the listing could not be looked up: ${describeError(error)}`)
+      return { missing: missing.length, left: [], trouble: describeError(error) }
+    }
+  }
+
+  const collectOnce = async (context: CollectorContext): Promise<CycleResult> => {
+    const sweep = await sweepOpenMarkets({ gamma, reader, source: NAME, maxMarkets, pick: (market) => market }, context)
+    const observedMs = context.clock.wallMs()
+    // The registry comes first: recording must not wait for the ledger.
+    const { missing, left, trouble } = sweep.complete
+      ? await lookUpMissing(sweep.items, context)
+      : { missing: 0, left: [], trouble: null }
+    registry.retire(left.map((market) => market.conditionId))
+    if (sweep.complete) registry.replaceTracked(sweep.items)
+    else registry.addTracked(sweep.items)
+    const stored = await storeChunks(context, {
+      what: 'markets',
+      items: [...sweep.items, ...left],
+      chunkSize: MARKETS_PER_TRANSACTION,
+      store: (markets) => options.store.saveMarkets(markets, observedMs),
+    })
+    await options.badInput.flush(context)
+    const details: Record<string, number | string> = {
+      observed: sweep.observed,
+      tracked: sweep.items.length,
+      pages: sweep.pages,
+      ordered: sweep.ordered ? 'yes' : 'no',
+      missing,
+      closed: left.length,
+      unreadable: sweep.unreadable,
+      drift: options.drift.total,
+      tokens: registry.tokenCount,
+      refused: registry.refused,
+    }
+    const partial = sweep.trouble ?? trouble ?? stored.trouble
+    if (partial !== null) details['partial'] = partial
+    return { items: stored.rows, details }
+  }
+
+  return { name: NAME, intervalMs, critical, collectOnce }
+}
