@@ -10,8 +10,19 @@ export function redactText(text: string): string {
 }
 
 // Only whole names: `token`, `token_id` and `tokens` are what this program is about.
-const SECRET_KEY =
-  /^(pass(word|wd)|pgpassword|secret|authorization|(set-)?cookie|(api|private)_?key|(api|access|refresh)_?token|session)$/i
+const SECRET_KEY = new RegExp(
+  `^(${[
+    'pass(word|wd)',
+    'pgpassword',
+    'secret',
+    'authorization',
+    '(set-)?cookie',
+    '(api|private)_?key',
+    '(api|access|refresh)_?token',
+    'session',
+  ].join('|')})$`,
+  'i',
+)
 
 const DEPTH_MAX = 5
 const ENTRIES_MAX = 50
