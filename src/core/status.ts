@@ -94,4 +94,6 @@ export interface BookCheckCounts {
   unverifiable: number
   /** Not checked: CPU budget, or no fresh snapshot yet. */
   skipped: number
+  /** Batches after which the best prices were not those that the venue gave with them. */
+  bestDisagreements?: number
 }

@@ -1,0 +1,75 @@
+import type { BookSnapshot, TickSizeChange, Trade } from './events.ts'
+import type { TokenId } from './ids.ts'
+
+/** A price kept once for all books: the venue's text and its value for ordering. */
+export interface BookPrice {
+  readonly text: string
+  readonly value: number
+}
+
+/** One side of a book, worst level first and best level last: bids ascend, asks descend. */
+export interface BookSide {
+  readonly prices: readonly BookPrice[]
+  /** Shares, the venue's text; one for each price. */
+  readonly sizes: readonly string[]
+}
+
+export interface BookLevels {
+  readonly bids: BookSide
+  readonly asks: BookSide
+}
+
+/**
+ * Where the levels of a claim come from. `snapshot`: from the very frame that carries the hash, so that a failure
+ * says nothing about missed messages. `changes`: rebuilt here, so that a failure is evidence of one.
+ */
+export type ClaimOrigin = 'snapshot' | 'changes'
+
+/** The venue's statement that the token's whole book had this hash at this time. */
+export interface BookClaim {
+  readonly token: TokenId
+  readonly market: string
+  /** Venue time, Unix ms. */
+  readonly venueMs: number
+  readonly hash: string
+  readonly origin: ClaimOrigin
+  /** Receive time of the frame that completed the book, Unix µs. */
+  readonly atUs: number
+  /** Counts the snapshots of this book: tells a claim on an earlier book from one on the present book. */
+  readonly generation: number
+}
+
+/** `unverifiable`: facts unknown, or a form in which even a fresh dump does not verify. `skipped`: not checked. */
+export type CheckOutcome = 'match' | 'mismatch' | 'unverifiable' | 'skipped'
+
+/** A claim that was `pending` and is now decided. */
+export interface SettledClaim {
+  readonly claim: BookClaim
+  readonly outcome: CheckOutcome
+  /** The book holds a trade whose own frame did not come in time. */
+  readonly tradeMissing: boolean
+}
+
+/** Knows a venue's book hash. Never throws on a venue's input; keeps a bounded state per market. */
+export interface BookChecker {
+  /** Notes what a book frame says of its market beyond the levels; call it before the frame's own claim. */
+  noteBook(event: BookSnapshot): void
+  /** Notes a trade, which may decide pending claims. */
+  noteTrade(event: Trade): void
+  noteTickSize(event: TickSizeChange): void
+  /** `pending`: a frame that decides it may still come; the outcome comes out of `settle`. */
+  check(claim: BookClaim, levels: BookLevels): CheckOutcome | 'pending'
+  /** Takes a pending claim back because its batch goes on; false when there is none. */
+  withdraw(claim: Pick<BookClaim, 'token' | 'market' | 'venueMs' | 'hash'>): boolean
+  /**
+   * Decides what has waited long enough at tape time `atUs` (Unix µs; Infinity at the end of a tape) and returns all
+   * claims decided since the last call. Stops working when `mayWork` says so and goes on at the next call.
+   */
+  settle(atUs: number, mayWork: () => boolean): readonly SettledClaim[]
+  /** Forgets a market that is over. */
+  release(market: string): void
+  /** Claims that wait. */
+  readonly pending: number
+  /** Forms in which fresh dumps do not verify and none ever did: something for a person to look at. */
+  readonly unverifiableForms: readonly string[]
+}

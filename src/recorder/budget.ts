@@ -1,0 +1,46 @@
+import type { Clock } from '../core/clock.ts'
+
+/** A share of the elapsed time that optional work may take. Credit that is not used is kept up to `burstMs`. */
+export class Budget {
+  readonly #clock: Clock
+  readonly #share: number
+  readonly #burstMs: number
+  #creditMs: number
+  #seenMs: number
+
+  constructor(clock: Clock, share: number, burstMs: number) {
+    this.#clock = clock
+    this.#share = share
+    this.#burstMs = burstMs
+    this.#creditMs = burstMs
+    this.#seenMs = clock.monotonicMs()
+  }
+
+  /** True while work may begin. */
+  allows(): boolean {
+    this.#refill(this.#clock.monotonicMs())
+    return this.#creditMs > 0
+  }
+
+  /** Does the work and takes its time from the credit, which may go below zero. */
+  spend<Result>(work: () => Result): Result {
+    const startMs = this.#clock.monotonicMs()
+    this.#refill(startMs)
+    const result = work()
+    this.#creditMs -= this.#clock.monotonicMs() - startMs
+    return result
+  }
+
+  /** True while the credit lasts, for at most `limitMs` from now; for work that goes on under `spend`. */
+  slice(limitMs: number): () => boolean {
+    const startMs = this.#clock.monotonicMs()
+    this.#refill(startMs)
+    const sliceMs = Math.min(limitMs, this.#creditMs)
+    return () => this.#clock.monotonicMs() - startMs < sliceMs
+  }
+
+  #refill(nowMs: number): void {
+    this.#creditMs = Math.min(this.#burstMs, this.#creditMs + (nowMs - this.#seenMs) * this.#share)
+    this.#seenMs = nowMs
+  }
+}

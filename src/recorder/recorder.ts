@@ -1,0 +1,308 @@
+import { setImmediate } from 'node:timers/promises'
+import type { BookChecker } from '../core/books.ts'
+import type { Clock } from '../core/clock.ts'
+import { assert, describeError, TransientError } from '../core/errors.ts'
+import type { DecodeFrame, MarketEvent } from '../core/events.ts'
+import type { Logger } from '../core/log.ts'
+import type { StreamBatch, StreamCommit, StreamLedger } from '../core/rows.ts'
+import type { RecorderStatus } from '../core/status.ts'
+import type { TapeBatch, TapeFollower, TapePosition, TapeRecord } from '../core/tape.ts'
+import { Arrivals } from './arrivals.ts'
+import { Committer } from './committer.ts'
+import { ORDINAL_WINDOW_US } from './ordinals.ts'
+import { Pending } from './pending.ts'
+import { Pipeline } from './pipeline.ts'
+import { emptyRows } from './stream-rows.ts'
+import { type BookFinding, BookKeeper } from './verification.ts'
+
+/** One stream's tape, as the recorder reads it. */
+export interface StreamTape {
+  /** Reads on from a position (null: from the start of the tape). */
+  follow(from: TapePosition | null): TapeFollower
+  /** The lines before a position back to those received at `sinceUs` (Unix µs) or earlier, oldest first. */
+  readBack(until: TapePosition, sinceUs: number): AsyncIterable<TapeRecord>
+  /** Bytes between a position and the tape's end, when that is cheap to know. */
+  behindBytes?(position: TapePosition | null): number | null
+}
+
+export interface RecorderOptions {
+  readonly recorderId: string
+  readonly stream: string
+  readonly tape: StreamTape
+  readonly ledger: StreamLedger
+  readonly decode: DecodeFrame
+  readonly checker: BookChecker
+  readonly clock: Clock
+  readonly log: Logger
+  /** Hears every event in tape order, those that are read again after a restart included. `atUs`: Unix µs. */
+  readonly onEvent?: ((event: MarketEvent, atUs: number) => void) | undefined
+  readonly onFinding?: ((finding: BookFinding) => void) | undefined
+  /** Share of the elapsed time for hash checks; 0.15 unless told. */
+  readonly checkShare?: number
+}
+
+export interface DrainReport {
+  /** Rows and dead letters that the ledger took while draining. */
+  readonly flushed: number
+  /** Frames read and not in the ledger; they are on the tape and come with the next start. */
+  readonly left: number
+  /** True when everything on the tape is in the ledger. */
+  readonly complete: boolean
+}
+
+/** Reads a stream's tape in order and keeps the ledger in step with it. */
+export interface Recorder {
+  /**
+   * Returns when the signal aborts, after a drain, or at the end of a tape that does not grow.
+   * Throws only what is no passing trouble of the ledger. May be called once.
+   */
+  run(signal: AbortSignal): Promise<void>
+  /** Gives the ledger what it takes within `withinMs`, not waiting for an absent one, and ends `run`. */
+  drain(withinMs: number): Promise<DrainReport>
+  status(): RecorderStatus
+}
+
+const TICK_MS = 100
+/** A row waits at most this long for company: live, and while catching up. */
+const ROWS_AGE_MS = 150
+const ROWS_AGE_BEHIND_MS = 1_000
+const POSITION_AGE_MS = 3_000
+const TURN_MS = 10
+const TURN_RECORDS_MAX = 2_000
+const CLOCK_EVERY_RECORDS = 64
+/** A reader that waits this long for lines has caught up. */
+const CAUGHT_UP_MS = 1_000
+const DRAIN_QUIET_MS = 300
+const HANGING_MS = 5_000
+
+/** The one path from tape to ledger: live, resume and rebuild differ only in the tape they are given. */
+export function createRecorder(options: RecorderOptions): Recorder {
+  return new StreamRecorder(options)
+}
+
+class StreamRecorder implements Recorder {
+  readonly #options: RecorderOptions
+  readonly #keeper: BookKeeper
+  readonly #pipeline: Pipeline
+  readonly #committer: Committer
+  readonly #pending = new Pending()
+  readonly #stop = new AbortController()
+  /** What the ledger took since the start. */
+  readonly #taken = { frames: 0, rows: 0, trades: 0, batches: 0, duplicates: 0, deadLetters: 0 }
+  #finished: Promise<void> | null = null
+  #inFlight: { readonly batch: StreamBatch; readonly frames: number } | null = null
+  #draining = false
+  #live = false
+  #atEnd = false
+  #waitingSinceMs: number | null = null
+  #trouble: string | null = null
+  #damagedLines = 0
+  #lastInsertMs: number | null = null
+  #committedMs: number
+  #turnMs: number
+  #turnRecords = 0
+  /** Frames read up to the end of what is pending. */
+  #framesPending = 0
+
+  constructor(options: RecorderOptions) {
+    this.#options = options
+    const { checker, clock, log, onFinding, stream, decode, onEvent, checkShare } = options
+    const share = checkShare === undefined ? {} : { checkShare }
+    this.#keeper = new BookKeeper({ checker, clock, log, onFinding, ...share })
+    this.#pipeline = new Pipeline({ stream, decode, keeper: this.#keeper, log, onEvent })
+    const onCommitted = (batch: StreamBatch, commit: StreamCommit) => this.#committed(batch, commit)
+    this.#committer = new Committer({ ledger: options.ledger, clock, log, onCommitted })
+    this.#committedMs = clock.monotonicMs()
+    this.#turnMs = this.#committedMs
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    assert(this.#finished === null, 'a recorder runs once')
+    const stop = () => this.#stop.abort()
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop)
+    this.#finished = this.#read().finally(() => {
+      signal.removeEventListener('abort', stop)
+      stop()
+    })
+    try {
+      await this.#finished
+    } catch (error) {
+      // What the ledger did not take is on the tape; at the end of a run that is no error.
+      if (error instanceof TransientError && (this.#draining || signal.aborted)) return
+      this.#trouble = describeError(error)
+      throw error
+    }
+  }
+
+  async drain(withinMs: number): Promise<DrainReport> {
+    const before = this.#taken.rows
+    this.#draining = true
+    this.#committer.losePatience()
+    const over = new AbortController()
+    const finished = (this.#finished ?? Promise.resolve()).catch(() => undefined).finally(() => over.abort())
+    await this.#options.clock.sleep(withinMs, over.signal)
+    this.#stop.abort()
+    if (over.signal.aborted) await finished
+    const left = this.#queueDepth()
+    return { flushed: this.#taken.rows - before, left, complete: left === 0 && this.#atEnd }
+  }
+
+  status(): RecorderStatus {
+    const { counts } = this.#pipeline
+    const taken = this.#taken
+    return {
+      tradesReceived: counts.trades,
+      tradesInserted: taken.trades,
+      batchesInserted: taken.batches,
+      duplicates: taken.duplicates,
+      queueDepth: this.#queueDepth(),
+      behindBytes: this.#options.tape.behindBytes?.(this.#pending.place) ?? null,
+      caughtUp: this.#caughtUp(),
+      lastTradeMs: counts.lastTradeMs,
+      lastInsertMs: this.#lastInsertMs,
+      booksKept: this.#keeper.books.size,
+      checks: { ...this.#keeper.checks, bestDisagreements: this.#keeper.bestDisagreements },
+      rejects: counts.rejects,
+      deadLetters: taken.deadLetters,
+      unknownEvents: counts.unknownEvents,
+      drift: { ...counts.drift },
+      damagedLines: this.#damagedLines,
+      trouble: this.#trouble ?? this.#committer.trouble,
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { tape, clock } = this.#options
+    const { signal } = this.#stop
+    const from = await this.#resume(signal)
+    const arrivals = new Arrivals(tape.follow(from), clock)
+    try {
+      while (!signal.aborted) {
+        this.#waitingSinceMs ??= clock.monotonicMs()
+        const batch = await arrivals.next(TICK_MS, signal)
+        if (batch === null) this.#atEnd = true
+        else if (batch === 'tick') this.#idle(clock.monotonicMs())
+        else await this.#take(batch, signal)
+        if (this.#atEnd) break
+        await this.#commitWhatIsDue(signal)
+      }
+      if (this.#atEnd && !this.#draining && !signal.aborted) this.#keeper.finish()
+      if (!signal.aborted) await this.#commit(signal)
+      if (!signal.aborted) await this.#committer.idle()
+    } finally {
+      await arrivals.close()
+      await this.#settled()
+    }
+  }
+
+  /** Where to go on, with the row identities of the last minute before it restored. */
+  async #resume(signal: AbortSignal): Promise<TapePosition | null> {
+    const { ledger, recorderId, stream, tape } = this.#options
+    const start = await this.#committer.insist(() => ledger.loadPosition(recorderId, stream), signal)
+    if (start === null) return null
+    this.#pending.startAt(start.position, start.atUs)
+    if (start.atUs === null) return start.position
+    for await (const record of tape.readBack(start.position, start.atUs - ORDINAL_WINDOW_US)) {
+      if (signal.aborted) break
+      this.#pipeline.warm(record)
+      if (this.#turnIsOver()) await this.#yield()
+    }
+    return start.position
+  }
+
+  /** No lines for a while. */
+  #idle(nowMs: number): void {
+    const waitedMs = nowMs - (this.#waitingSinceMs ?? nowMs)
+    if (this.#caughtUp()) this.#keeper.idle()
+    else this.#keeper.turn()
+    if (this.#draining && waitedMs >= DRAIN_QUIET_MS) this.#atEnd = true
+  }
+
+  async #take(batch: TapeBatch, signal: AbortSignal): Promise<void> {
+    this.#waitingSinceMs = null
+    this.#live = batch.live
+    this.#damagedLines += batch.damagedLines
+    const rows = emptyRows()
+    this.#keeper.turn()
+    for (const record of batch.records) {
+      this.#pipeline.read(record, rows)
+      if (this.#turnIsOver()) await this.#yield()
+      if (signal.aborted) return
+    }
+    if (this.#pending.overflows(rows)) await this.#commit(signal)
+    this.#framesPending = this.#pipeline.counts.frames
+    this.#pending.add(batch, rows, this.#options.clock.monotonicMs())
+  }
+
+  async #commitWhatIsDue(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (this.#committer.failed) await this.#committer.idle()
+    if (this.#pending.full) {
+      await this.#commit(signal)
+      return
+    }
+    if (this.#committer.busy || !this.#pending.moved) return
+    const rowsDue = this.#pending.rowsAgeMs(nowMs) >= (this.#live ? ROWS_AGE_MS : ROWS_AGE_BEHIND_MS)
+    if (rowsDue || nowMs - this.#committedMs >= POSITION_AGE_MS) await this.#commit(signal)
+  }
+
+  /** Hands over everything that was read, after what is on its way; returns before the ledger has taken it. */
+  async #commit(signal: AbortSignal): Promise<void> {
+    await this.#committer.idle()
+    const { recorderId, stream } = this.#options
+    const batches = this.#pending.take(recorderId, stream)
+    const frames = this.#framesPending
+    this.#committedMs = this.#options.clock.monotonicMs()
+    for (const batch of batches) {
+      await this.#committer.idle()
+      this.#inFlight = { batch, frames: batch === batches.at(-1) ? frames : this.#taken.frames }
+      this.#committer.start(batch, signal)
+    }
+  }
+
+  #committed(batch: StreamBatch, commit: StreamCommit): void {
+    const taken = this.#taken
+    const letters = batch.deadLetters.length
+    const rows = batch.trades.length + batch.tickSizes.length + batch.lifecycle.length + letters
+    if (this.#inFlight?.batch === batch) taken.frames = this.#inFlight.frames
+    taken.trades += commit.tradesInserted
+    taken.duplicates += commit.duplicates
+    taken.deadLetters += letters + commit.poisoned
+    if (rows === 0) return
+    taken.rows += rows
+    taken.batches += 1
+    this.#lastInsertMs = this.#options.clock.wallMs()
+  }
+
+  /** What is on its way to the ledger ends before `run` does, unless it hangs. */
+  async #settled(): Promise<void> {
+    const over = new AbortController()
+    const idle = this.#committer.idle().catch(() => undefined)
+    await Promise.race([idle, this.#options.clock.sleep(HANGING_MS, over.signal)])
+    over.abort()
+  }
+
+  #queueDepth(): number {
+    return this.#pipeline.counts.frames - this.#taken.frames
+  }
+
+  #caughtUp(): boolean {
+    if (this.#live) return true
+    return this.#waitingSinceMs !== null && this.#options.clock.monotonicMs() - this.#waitingSinceMs >= CAUGHT_UP_MS
+  }
+
+  #turnIsOver(): boolean {
+    this.#turnRecords += 1
+    if (this.#turnRecords % CLOCK_EVERY_RECORDS !== 0) return false
+    return this.#turnRecords >= TURN_RECORDS_MAX || this.#options.clock.monotonicMs() - this.#turnMs >= TURN_MS
+  }
+
+  /** Sockets, health and timers get their turn. */
+  async #yield(): Promise<void> {
+    await setImmediate()
+    this.#turnMs = this.#options.clock.monotonicMs()
+    this.#turnRecords = 0
+    this.#keeper.turn()
+  }
+}
