@@ -1,0 +1,200 @@
+import type { Clock } from '../core/clock.ts'
+import { assert, TransientError } from '../core/errors.ts'
+import type { MarkKind, TapeAppender, TapePosition, TapeRecord } from '../core/tape.ts'
+import type { Handover } from './follower.ts'
+import { withoutFinalNewline } from './line-reader.ts'
+import { Pack, type PackMessage, packBytesFor } from './pack.ts'
+
+/** Buffers that come back are filled again, up to this many. */
+const MOST_SPARE_BUFFERS = 8
+/** So that a pack of tiny frames still makes a batch of reasonable size. */
+const MOST_RECORDS = 4096
+/** What a record costs in memory beside its payload. */
+const RECORD_OVERHEAD = 64
+
+export interface PackAppenderOptions {
+  readonly clock: Clock
+  /** A pack is sent when it holds this much, or is this old. */
+  readonly packBytes: number
+  readonly packDelayMs: number
+  /** Bytes taken and not yet synced, beyond which nothing is taken. */
+  readonly pendingBytes: number
+  /** Bytes taken and not yet synced, beyond which records are not kept for the readers. */
+  readonly cacheBytes: number
+  readonly send: (pack: PackMessage) => void
+  /** Whether there is a reader at all: otherwise no record is kept. */
+  readonly isFollowed: () => boolean
+}
+
+/** A pack on its way to the medium. */
+interface Sent {
+  readonly records: readonly TapeRecord[] | null
+  readonly frames: number
+  readonly bytes: number
+}
+
+interface Waiter {
+  readonly pack: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/** The receiving thread's side: copies frames into packs, sends them, and learns when they were synced. */
+export class PackAppender implements TapeAppender {
+  readonly #options: PackAppenderOptions
+  readonly #spare: ArrayBuffer[] = []
+  readonly #stop = new AbortController()
+  #pack: Pack
+  #records: TapeRecord[] = []
+  #frames = 0
+  #packBytes = 0
+  /** One wait at a time; whatever the pack holds then is sent. */
+  #timed = false
+  /** Sent and not yet accepted, oldest first. */
+  #sent: Sent[] = []
+  #sentCount = 0
+  #acceptedCount = 0
+  #trouble: string | null = null
+  #closed = false
+  #pendingBytes = 0
+  #flushWaiters: Waiter[] = []
+  readonly #acceptWaiters = new Set<() => void>()
+  framesRefused = 0
+
+  constructor(options: PackAppenderOptions) {
+    this.#options = options
+    this.#pack = new Pack(new ArrayBuffer(options.packBytes))
+  }
+
+  get accepting(): boolean {
+    return this.#trouble === null && !this.#closed && this.#pendingBytes < this.#options.pendingBytes
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  append(connection: string, atUs: number, payload: Buffer): boolean {
+    if (!this.#takes(payload.length, atUs)) {
+      this.framesRefused += 1
+      return false
+    }
+    this.#pack.addFrame(connection, atUs, payload)
+    this.#frames += 1
+    this.#added(payload.length, { kind: 'frame', atUs, connection, payload: withoutFinalNewline(payload) })
+    return true
+  }
+
+  mark(connection: string, atUs: number, mark: MarkKind, detail: Readonly<Record<string, unknown>>): boolean {
+    const json = JSON.stringify(detail)
+    const payload = Buffer.from(`${mark}\n${json}`)
+    if (!this.#takes(payload.length, atUs)) return false
+    this.#pack.addMark(connection, atUs, payload)
+    this.#added(payload.length, { kind: 'mark', atUs, connection, mark, detail: JSON.parse(json) })
+    return true
+  }
+
+  flushed(): Promise<void> {
+    this.#sendPack()
+    if (this.#acceptedCount === this.#sentCount) return Promise.resolve()
+    if (this.#trouble !== null) return Promise.reject(notSynced(this.#trouble))
+    return new Promise((resolve, reject) => this.#flushWaiters.push({ pack: this.#sentCount, resolve, reject }))
+  }
+
+  untilAccepting(signal: AbortSignal): Promise<void> {
+    if (this.accepting || signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = () => {
+        this.#acceptWaiters.delete(end)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      this.#acceptWaiters.add(end)
+      signal.addEventListener('abort', end)
+    })
+  }
+
+  /** The oldest packs have been synced. Returns what readers may see now. */
+  accepted(ends: readonly TapePosition[], buffers: readonly ArrayBuffer[]): (Handover & { frames: number })[] {
+    const sent = this.#sent.splice(0, ends.length)
+    this.#acceptedCount += ends.length
+    for (const { bytes } of sent) this.#pendingBytes -= bytes
+    for (const buffer of buffers) {
+      const usual = buffer.byteLength === this.#options.packBytes
+      if (usual && this.#spare.length < MOST_SPARE_BUFFERS) this.#spare.push(buffer)
+    }
+    while ((this.#flushWaiters[0]?.pack ?? Number.POSITIVE_INFINITY) <= this.#acceptedCount) {
+      this.#flushWaiters.shift()?.resolve()
+    }
+    this.#wakeIfAccepting()
+    return sent.map((pack, index) => ({ ...pack, end: ends[index] as TapePosition }))
+  }
+
+  /** Nothing is taken until `recovered`. */
+  failed(trouble: string): void {
+    this.#trouble = trouble
+    const waiters = this.#flushWaiters
+    this.#flushWaiters = []
+    for (const waiter of waiters) waiter.reject(notSynced(trouble))
+  }
+
+  recovered(): void {
+    this.#trouble = null
+    this.#wakeIfAccepting()
+  }
+
+  /** Sends what is left and takes nothing more. */
+  close(): void {
+    this.#sendPack()
+    this.#closed = true
+    this.#stop.abort()
+  }
+
+  #takes(length: number, atUs: number): boolean {
+    assert(Number.isSafeInteger(atUs) && atUs >= 0, 'a receive time is a whole number of microseconds')
+    if (!this.accepting || this.#pendingBytes + length + RECORD_OVERHEAD > this.#options.pendingBytes) return false
+    if (!this.#pack.fits(length)) {
+      this.#sendPack()
+      if (!this.#pack.fits(length)) this.#pack = new Pack(new ArrayBuffer(packBytesFor(length)))
+    }
+    return true
+  }
+
+  #added(length: number, record: TapeRecord): void {
+    this.#records.push(record)
+    this.#packBytes += length + RECORD_OVERHEAD
+    this.#pendingBytes += length + RECORD_OVERHEAD
+    if (!this.#timed) void this.#sendLater()
+    if (this.#records.length >= MOST_RECORDS || this.#pack.used >= this.#options.packBytes) this.#sendPack()
+  }
+
+  async #sendLater(): Promise<void> {
+    this.#timed = true
+    await this.#options.clock.sleep(this.#options.packDelayMs, this.#stop.signal)
+    this.#timed = false
+    if (!this.#closed) this.#sendPack()
+  }
+
+  #sendPack(): void {
+    if (this.#records.length === 0) return
+    const { cacheBytes, packBytes, send, isFollowed } = this.#options
+    const message = this.#pack.message()
+    const keep = isFollowed() && this.#pendingBytes <= cacheBytes
+    this.#sent.push({ records: keep ? this.#records : null, frames: this.#frames, bytes: this.#packBytes })
+    this.#sentCount += 1
+    this.#records = []
+    this.#frames = 0
+    this.#packBytes = 0
+    this.#pack = new Pack(this.#spare.pop() ?? new ArrayBuffer(packBytes))
+    send(message)
+  }
+
+  #wakeIfAccepting(): void {
+    if (!this.accepting) return
+    for (const wake of [...this.#acceptWaiters]) wake()
+  }
+}
+
+function notSynced(trouble: string): TransientError {
+  return new TransientError(`not on the tape yet: ${trouble}`)
+}

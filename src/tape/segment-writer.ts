@@ -1,0 +1,177 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { TapePosition } from '../core/tape.ts'
+import type { Disk } from './disk.ts'
+import { plainPath, segmentFolder, segmentName } from './layout.ts'
+import type { Manifest } from './manifest.ts'
+import type { KnownSegment, Now } from './protocol.ts'
+
+/** Lines that are synced together. */
+export interface Group {
+  readonly bytes: Buffer
+  /** Per pack, in order: bytes and lines from the group's start to the pack's end. */
+  readonly ends: readonly { readonly bytes: number; readonly lines: number }[]
+  readonly firstAtUs: number
+  readonly lastAtUs: number
+}
+
+export interface SegmentWriterOptions {
+  readonly root: string
+  readonly boot: number
+  readonly disk: Disk
+  readonly manifest: Manifest
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly onOpened: (segment: string) => void
+  readonly onClosed: (segment: KnownSegment) => void
+}
+
+interface Segment {
+  readonly name: string
+  readonly file: number
+  readonly openedMs: number
+  readonly hash: Hash
+  /** Synced. The file may be longer after a failure. */
+  bytes: number
+  lines: number
+  firstAtUs: number | null
+  lastAtUs: number | null
+}
+
+/**
+ * Writes groups of lines into segments.
+ *
+ *   none ──commit──► open ──full, old, close──► none
+ *                     └──any failure──► broken ──seal──► none
+ *
+ * A broken segment is cut back to what was synced and closed in the manifest before another one is begun.
+ * So a group that is written again never stands on the tape twice.
+ */
+export class SegmentWriter {
+  readonly #options: SegmentWriterOptions
+  #open: Segment | null = null
+  #broken: Segment | null = null
+  #sequence = 0
+
+  constructor(options: SegmentWriterOptions) {
+    this.#options = options
+  }
+
+  get openBytes(): number {
+    return this.#open?.bytes ?? 0
+  }
+
+  /** Returns when the group is synced, with the position after each pack; throws when it is not, and may be repeated. */
+  commit(group: Group, now: Now): TapePosition[] {
+    return this.#guarded(() => {
+      this.#seal()
+      this.#closeIf((segment) => segment.bytes >= this.#options.segmentBytes || this.#isOld(segment, now))
+      this.#open ??= this.#begin(now)
+      const segment = this.#open
+      this.#options.disk.append(segment.file, group.bytes)
+      this.#options.disk.sync(segment.file)
+      return extend(segment, group)
+    })
+  }
+
+  /** Closes a segment that has become old while nothing was written. */
+  closeIfOld(now: Now): void {
+    this.#guarded(() => {
+      this.#seal()
+      this.#closeIf((segment) => this.#isOld(segment, now))
+    })
+  }
+
+  close(): void {
+    this.#guarded(() => {
+      this.#seal()
+      this.#closeIf(() => true)
+    })
+  }
+
+  #guarded<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (this.#open !== null) {
+        closeQuietly(this.#options.disk, this.#open.file)
+        this.#broken = this.#open
+        this.#open = null
+      }
+      throw error
+    }
+  }
+
+  #isOld(segment: Segment, now: Now): boolean {
+    return now.monotonicMs - segment.openedMs >= this.#options.segmentMs
+  }
+
+  #begin(now: Now): Segment {
+    const { root, boot, disk } = this.#options
+    this.#sequence += 1
+    const name = segmentName(now.wallMs, boot, this.#sequence)
+    disk.makeFolder(segmentFolder(root, name))
+    const file = disk.create(plainPath(root, name))
+    this.#options.onOpened(name)
+    const hash = createHash('sha256')
+    return { name, file, openedMs: now.monotonicMs, hash, bytes: 0, lines: 0, firstAtUs: null, lastAtUs: null }
+  }
+
+  #closeIf(condition: (segment: Segment) => boolean): void {
+    const segment = this.#open
+    if (segment === null || !condition(segment)) return
+    this.#record(segment)
+    this.#open = null
+    closeQuietly(this.#options.disk, segment.file)
+  }
+
+  #seal(): void {
+    const segment = this.#broken
+    if (segment === null) return
+    const { disk, root } = this.#options
+    try {
+      if (segment.bytes > 0) disk.truncate(plainPath(root, segment.name), segment.bytes)
+      else disk.remove(plainPath(root, segment.name))
+    } catch {
+      // The manifest's length is what readers go by; the file is cut when it is next opened or compressed.
+    }
+    this.#record(segment)
+    this.#broken = null
+  }
+
+  #record(segment: Segment): void {
+    const { name, bytes, lines } = segment
+    const sha256 = segment.hash.copy().digest('hex')
+    this.#options.manifest.append({
+      event: 'closed',
+      segment: name,
+      sha256,
+      lines,
+      bytes,
+      first_at: segment.firstAtUs,
+      last_at: segment.lastAtUs,
+    })
+    this.#options.onClosed({ name, bytes, lines, sha256, diskBytes: bytes, compressed: false })
+  }
+}
+
+function extend(segment: Segment, group: Group): TapePosition[] {
+  const ends = group.ends.map((end) => ({
+    segment: segment.name,
+    offset: segment.bytes + end.bytes,
+    line: segment.lines + end.lines,
+  }))
+  segment.hash.update(group.bytes)
+  segment.bytes += group.bytes.length
+  segment.lines += group.ends.at(-1)?.lines ?? 0
+  segment.firstAtUs ??= group.firstAtUs
+  segment.lastAtUs = group.lastAtUs
+  return ends
+}
+
+function closeQuietly(disk: Disk, file: number): void {
+  try {
+    disk.close(file)
+  } catch {
+    // Everything that counts in it has been synced.
+  }
+}

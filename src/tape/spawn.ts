@@ -1,0 +1,13 @@
+import { Worker } from 'node:worker_threads'
+
+/**
+ * Starts a thread from a file beside this one, named without its ending. From sources the thread needs the loader
+ * that this process was started with, which Node 20 does not hand on to threads.
+ */
+export function spawnThread(name: 'writer-worker' | 'compress-worker', workerData: unknown): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, import.meta.url), { workerData })
+  const file = new URL(`./${name}.ts`, import.meta.url).href
+  const loader = import.meta.resolve('tsx/esm/api')
+  const script = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(file)}) })`
+  return new Worker(script, { eval: true, workerData })
+}

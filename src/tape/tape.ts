@@ -1,0 +1,359 @@
+import type { Worker } from 'node:worker_threads'
+import type { Clock } from '../core/clock.ts'
+import { assertNever, describeError, EXIT, PermanentError } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { TapeAppender, TapePosition, TapeRecord, TapeStatus } from '../core/tape.ts'
+import { PackAppender } from './appender.ts'
+import { boundedBy, type Catalogue, LiveCatalogue } from './catalogue.ts'
+import { Compressor } from './compressor.ts'
+import { Follower, type LiveFollower } from './follower.ts'
+import { streamRoot } from './layout.ts'
+import { DEFAULT_TAPE_LIMITS, type TapeLimits } from './limits.ts'
+import type {
+  CompressReply,
+  KnownSegment,
+  Now,
+  RetentionResult,
+  WriterData,
+  WriterReply,
+  WriterRequest,
+} from './protocol.ts'
+import { readBack } from './read-back.ts'
+import { spawnThread } from './spawn.ts'
+import { TapeWalker } from './walker.ts'
+
+export interface TapeOptions {
+  /** Holds one folder per stream. */
+  readonly directory: string
+  readonly stream: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly limits?: Partial<TapeLimits>
+  /** A module that exports `createDisk(options)`, in place of the real disk; for tests. */
+  readonly disk?: { readonly module: string; readonly options: unknown }
+}
+
+/** One stream's tape, open for writing. There must be one per stream and data directory. */
+export interface Tape {
+  readonly appender: TapeAppender
+  /** Grows with every start; makes connection ids unique over starts. */
+  readonly boot: number
+  /** Reads in order from a position, or from the start, and then follows. */
+  follow(from: TapePosition | null): LiveFollower
+  /** The records of the last `spanUs` before a position, oldest first, in batches. */
+  readBack(position: TapePosition, spanUs: number): AsyncIterable<readonly TapeRecord[]>
+  /** Uncompressed bytes from a position to the accepted end. */
+  behind(position: TapePosition | null): number
+  status(): TapeStatus
+  /** Deletes old segments that lie wholly before `taken`; null deletes nothing. */
+  retain(rule: { maxAgeMs: number; maxBytes: number; taken: TapePosition | null }): Promise<RetentionResult>
+  /** Syncs what was appended, closes the segment, ends the followers and the threads. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** How often a quiet tape looks whether its segment is old, ms. */
+const IDLE_CHECK_MS = 60_000
+const FIRST_RETRY_MS = 1000
+const LONGEST_RETRY_MS = 30_000
+/** Damaged lines that are told apart, so that two readers do not count one twice. */
+const MOST_DAMAGED_KNOWN = 10_000
+
+/** Repairs what the last boot left behind and starts writing. Throws PermanentError when the folder cannot be used. */
+export async function openTape(options: TapeOptions): Promise<Tape> {
+  const limits = { ...DEFAULT_TAPE_LIMITS, ...options.limits }
+  const root = streamRoot(options.directory, options.stream)
+  const data: WriterData = {
+    root,
+    segmentBytes: limits.segmentBytes,
+    segmentMs: limits.segmentMs,
+    diskModule: options.disk?.module ?? null,
+    diskOptions: options.disk?.options ?? null,
+  }
+  const thread = spawnThread('writer-worker', data)
+  const ready = await started(thread, options)
+  return new OpenTape(options, limits, root, thread, ready)
+}
+
+type Ready = Extract<WriterReply, { type: 'ready' }>
+
+async function started(thread: Worker, options: TapeOptions): Promise<Ready> {
+  try {
+    return await new Promise<Ready>((resolve, reject) => {
+      thread.once('error', reject)
+      thread.once('exit', () => reject(new Error('its thread ended')))
+      const take = (reply: WriterReply) => {
+        if (reply.type === 'report') options.log[reply.level](reply.context, reply.message)
+        else if (reply.type === 'ready') {
+          thread.removeAllListeners()
+          resolve(reply)
+        }
+      }
+      thread.on('message', take)
+    })
+  } catch (error) {
+    const message = `the tape in ${options.directory} cannot be opened: ${describeError(error)}`
+    throw new PermanentError(message, { cause: error, exitCode: EXIT.cannotCreate })
+  }
+}
+
+class OpenTape implements Tape {
+  readonly appender: PackAppender
+  readonly boot: number
+  readonly #options: TapeOptions
+  readonly #limits: TapeLimits
+  readonly #root: string
+  readonly #thread: Worker
+  readonly #catalogue: LiveCatalogue
+  readonly #compressor: Compressor
+  readonly #followers = new Set<Follower>()
+  readonly #damaged = new Set<string>()
+  readonly #retentions = new Map<number, (result: RetentionResult) => void>()
+  readonly #stop = new AbortController()
+  readonly #status: TapeStatus
+  #failures = 0
+  #closing: Promise<void> | null = null
+  #ended: (trouble: string | null) => void = () => {}
+
+  constructor(options: TapeOptions, limits: TapeLimits, root: string, thread: Worker, ready: Ready) {
+    this.#options = options
+    this.#limits = limits
+    this.#root = root
+    this.#thread = thread
+    this.boot = ready.boot
+    this.#catalogue = new LiveCatalogue(ready.segments, ready.deleted)
+    this.#status = newStatus(ready.damagedLines)
+    this.appender = new PackAppender({
+      ...limits,
+      clock: options.clock,
+      send: (pack) => this.#post({ type: 'pack', pack, now: this.#now() }, [pack.buffer]),
+      isFollowed: () => this.#followers.size > 0,
+    })
+    this.#compressor = new Compressor((reply) => this.#compressed(reply))
+    for (const segment of ready.segments) this.#compress(segment)
+    thread.on('message', (reply: WriterReply) => this.#take(reply))
+    thread.on('error', (error) => this.#died(describeError(error)))
+    thread.on('exit', () => this.#died('its thread ended'))
+    void this.#checkIdle()
+  }
+
+  follow(from: TapePosition | null): LiveFollower {
+    const follower = new Follower({
+      walker: this.#walker(from),
+      acceptedEnd: () => this.#catalogue.end,
+      cacheBytes: this.#limits.cacheBytes,
+      onClosed: (closed) => this.#followers.delete(closed),
+    })
+    this.#followers.add(follower)
+    return follower
+  }
+
+  readBack(position: TapePosition, spanUs: number): AsyncIterable<readonly TapeRecord[]> {
+    return readBack(position, {
+      catalogue: this.#catalogue,
+      walk: (from, until) => this.#walker(from, boundedBy(this.#catalogue, until)),
+      spanUs,
+      maxBytes: this.#limits.readBackBytes,
+    })
+  }
+
+  behind(position: TapePosition | null): number {
+    return this.#catalogue.bytesAfter(position)
+  }
+
+  status(): TapeStatus {
+    return {
+      ...this.#status,
+      framesRefused: this.appender.framesRefused,
+      pendingBytes: this.appender.pendingBytes,
+      segments: this.#catalogue.count,
+      bytesOnDisk: this.#catalogue.diskBytes,
+    }
+  }
+
+  retain(rule: { maxAgeMs: number; maxBytes: number; taken: TapePosition | null }): Promise<RetentionResult> {
+    const { maxAgeMs, maxBytes, taken } = rule
+    const nothing = { segments: 0, bytes: 0, trouble: null }
+    // A position on another tape says nothing about this one.
+    if (taken === null || !this.#catalogue.knows(taken.segment)) return Promise.resolve(nothing)
+    if (this.#closing !== null || this.#status.state === 'closed') return Promise.resolve(nothing)
+    const nowUs = this.#options.clock.wallUs()
+    return new Promise((resolve) => {
+      const id = this.#retentions.size === 0 ? 1 : Math.max(...this.#retentions.keys()) + 1
+      this.#retentions.set(id, resolve)
+      this.#post({ type: 'retain', id, rule: { nowUs, maxAgeMs, maxBytes, taken: taken.segment } })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort()
+    await this.#compressor.close()
+    if (this.#status.state !== 'closed') {
+      const ended = new Promise<string | null>((resolve) => {
+        this.#ended = resolve
+      })
+      this.appender.close()
+      this.#post({ type: 'close', now: this.#now() })
+      const trouble = await ended
+      const { pendingBytes } = this.appender
+      if (trouble !== null)
+        this.#options.log.error({ pendingBytes }, `the tape could not be closed properly: ${trouble}`)
+      this.appender.failed(trouble ?? 'the tape is closed')
+    }
+    this.#status.state = 'closed'
+    await Promise.all([...this.#followers].map((follower) => follower.close()))
+    await this.#thread.terminate()
+  }
+
+  #walker(from: TapePosition | null, catalogue: Catalogue = this.#catalogue): TapeWalker {
+    const limits = { records: this.#limits.diskBatchRecords, bytes: this.#limits.diskBatchBytes }
+    const onDamaged = (segment: string, offset: number) => this.#countDamaged(segment, offset)
+    return new TapeWalker({ root: this.#root, catalogue, limits, log: this.#options.log, onDamaged }, from)
+  }
+
+  #take(reply: WriterReply): void {
+    switch (reply.type) {
+      case 'accepted':
+        this.#accepted(reply)
+        break
+      case 'opened':
+        this.#catalogue.opened(reply.segment)
+        break
+      case 'closed':
+        this.#catalogue.closed(reply.segment.name, reply.segment.bytes)
+        this.#compress(reply.segment)
+        break
+      case 'compressed':
+        this.#catalogue.compressed(reply.segment, reply.diskBytes)
+        break
+      case 'deleted':
+        this.#catalogue.deleted(reply.segment)
+        break
+      case 'failed':
+        this.#failed(reply.trouble)
+        break
+      case 'recovered':
+        this.#recovered()
+        break
+      case 'retained':
+        this.#retentions.get(reply.id)?.(reply.result)
+        this.#retentions.delete(reply.id)
+        break
+      case 'report':
+        this.#options.log[reply.level](reply.context, reply.message)
+        break
+      case 'ended':
+        this.#ended(reply.trouble)
+        break
+      case 'ready':
+        break
+      default:
+        assertNever(reply)
+    }
+  }
+
+  #accepted(reply: Extract<WriterReply, { type: 'accepted' }>): void {
+    for (const handover of this.appender.accepted(reply.ends, reply.buffers)) {
+      this.#catalogue.accepted(handover.end)
+      this.#status.framesAccepted += handover.frames
+      this.#status.bytesAccepted += handover.bytes
+      for (const follower of this.#followers) follower.handOver(handover)
+    }
+    this.#status.lastSyncMs = this.#options.clock.wallMs()
+    this.#status.lastSyncDurationMs = reply.syncMs
+  }
+
+  #failed(trouble: string): void {
+    if (this.#status.state === 'closed') return
+    if (this.#status.state === 'ok') this.#options.log.error({ trouble }, `the tape cannot be written: ${trouble}`)
+    this.#status.state = 'failed'
+    this.#status.trouble = trouble
+    this.#failures += 1
+    this.appender.failed(trouble)
+    void this.#retry()
+  }
+
+  async #retry(): Promise<void> {
+    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(10, this.#failures - 1))
+    await this.#options.clock.sleep(delayMs, this.#stop.signal)
+    if (this.#closing === null) this.#post({ type: 'retry', now: this.#now() })
+  }
+
+  #recovered(): void {
+    this.#options.log.warn({ failures: this.#failures }, 'the tape can be written again')
+    this.#status.state = 'ok'
+    this.#status.trouble = null
+    this.#failures = 0
+    this.appender.recovered()
+  }
+
+  #died(trouble: string): void {
+    if (this.#status.state === 'closed') return
+    this.#options.log.fatal({ trouble }, `the tape's thread is gone: ${trouble}`)
+    this.#status.state = 'closed'
+    this.#status.trouble = trouble
+    this.appender.failed(trouble)
+    this.#ended(trouble)
+    for (const resolve of this.#retentions.values()) resolve({ segments: 0, bytes: 0, trouble })
+    this.#retentions.clear()
+  }
+
+  async #checkIdle(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#options.clock.sleep(IDLE_CHECK_MS, this.#stop.signal)
+      if (!this.#stop.signal.aborted) this.#post({ type: 'idle', now: this.#now() })
+    }
+  }
+
+  #compress(segment: KnownSegment): void {
+    if (segment.compressed || segment.bytes === 0) return
+    const { name, bytes, sha256 } = segment
+    this.#compressor.add({ root: this.#root, segment: name, bytes, sha256 })
+  }
+
+  #compressed(reply: CompressReply): void {
+    const { segment } = reply
+    if (reply.ok) {
+      const { gzSha256, gzBytes } = reply
+      this.#post({ type: 'compressed', segment, gzSha256, gzBytes })
+    } else if (this.#catalogue.endOf(segment) !== null) {
+      this.#options.log.warn({ segment, reason: reply.trouble }, `tape segment ${segment} stays uncompressed for now`)
+    }
+  }
+
+  #countDamaged(segment: string, offset: number): void {
+    const key = `${segment}:${offset}`
+    if (this.#damaged.has(key)) return
+    if (this.#damaged.size < MOST_DAMAGED_KNOWN) this.#damaged.add(key)
+    this.#status.damagedLines += 1
+    this.#options.log.warn({ segment, offset }, `tape segment ${segment}: a damaged line was skipped`)
+  }
+
+  #now(): Now {
+    return { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() }
+  }
+
+  #post(request: WriterRequest, transfer: ArrayBuffer[] = []): void {
+    this.#thread.postMessage(request, transfer)
+  }
+}
+
+function newStatus(damagedLines: number): TapeStatus {
+  return {
+    state: 'ok',
+    trouble: null,
+    framesAccepted: 0,
+    bytesAccepted: 0,
+    framesRefused: 0,
+    pendingBytes: 0,
+    lastSyncMs: null,
+    lastSyncDurationMs: null,
+    segments: 0,
+    bytesOnDisk: 0,
+    damagedLines,
+  }
+}
