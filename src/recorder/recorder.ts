@@ -19,10 +19,10 @@ import { type BookFinding, BookKeeper } from './verification.ts'
 export interface StreamTape {
   /** Reads on from a position (null: from the start of the tape). */
   follow(from: TapePosition | null): TapeFollower
-  /** The lines before a position back to those received at `sinceUs` (Unix µs) or earlier, oldest first. */
-  readBack(until: TapePosition, sinceUs: number): AsyncIterable<TapeRecord>
-  /** Bytes between a position and the tape's end, when that is cheap to know. */
-  behindBytes?(position: TapePosition | null): number | null
+  /** At least the lines of the last `spanUs` before a position, oldest first. */
+  readBack(position: TapePosition, spanUs: number): AsyncIterable<readonly TapeRecord[]>
+  /** Bytes between a position and the tape's end. */
+  behind(position: TapePosition | null): number
 }
 
 export interface RecorderOptions {
@@ -157,7 +157,7 @@ class StreamRecorder implements Recorder {
       batchesInserted: taken.batches,
       duplicates: taken.duplicates,
       queueDepth: this.#queueDepth(),
-      behindBytes: this.#options.tape.behindBytes?.(this.#pending.place) ?? null,
+      behindBytes: this.#options.tape.behind(this.#pending.place),
       caughtUp: this.#caughtUp(),
       lastTradeMs: counts.lastTradeMs,
       lastInsertMs: this.#lastInsertMs,
@@ -202,11 +202,12 @@ class StreamRecorder implements Recorder {
     const start = await this.#committer.insist(() => ledger.loadPosition(recorderId, stream), signal)
     if (start === null) return null
     this.#pending.startAt(start.position, start.atUs)
-    if (start.atUs === null) return start.position
-    for await (const record of tape.readBack(start.position, start.atUs - ORDINAL_WINDOW_US)) {
-      if (signal.aborted) break
-      this.#pipeline.warm(record)
-      if (this.#turnIsOver()) await this.#yield()
+    for await (const records of tape.readBack(start.position, ORDINAL_WINDOW_US)) {
+      for (const record of records) {
+        this.#pipeline.warm(record)
+        if (this.#turnIsOver()) await this.#yield()
+        if (signal.aborted) return start.position
+      }
     }
     return start.position
   }
