@@ -88,7 +88,7 @@ function reveal(setting: Setting, { config }: LoadedConfig): Setting {
 }
 
 function printSettings(settings: readonly Setting[], file: string | null): void {
-  printResult(file === null ? 'no configuration file\n' : `configuration file ${file}\n`)
+  printResult(`${file === null ? 'no configuration file' : `configuration file ${file}`}\n\n`)
   const used = settings.filter((setting) => setting.used || setting.origin !== 'default')
   const rows = used.map((setting) => {
     const chosen = setting.origin !== 'default'

@@ -5,7 +5,7 @@ import { createProgram } from './program.ts'
 /** Runs one command line. The only place that decides how the process ends. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', endQuietlyWithoutReader)
-  let exitCode: ExitCode = EXIT.ok
+  let exitCode: number = EXIT.ok
   const program = createProgram((code) => {
     exitCode = code
   })

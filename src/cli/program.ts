@@ -1,27 +1,28 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { GlobalFlags } from '../config/load.ts'
-import type { ExitCode } from '../core/errors.ts'
+import { addSimFlags, runSim, type SimFlags, simOptions } from './sim.ts'
 import { readVersion } from './version.ts'
 
 /**
  * The command line as a tree. Each command loads its code when it runs, so that `--help` stays quick.
  * `finish` is called with the exit code of the command that ran.
  */
-export function createProgram(finish: (code: ExitCode) => void): Command {
+export function createProgram(finish: Finish): Command {
   const program = new Command('tapekeeper')
     .description('Records prediction markets around the clock and proves what it recorded.')
     .version(readVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
-    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    .configureHelp({ helpWidth: 120, showGlobalOptions: false })
     .showHelpAfterError('(tapekeeper --help shows what there is)')
     .addHelpText('after', PROGRAM_EXAMPLES)
   for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addSim]) add(program, finish)
   return program
 }
 
-type Finish = (code: ExitCode) => void
+/** Is told the exit code. */
+type Finish = (code: number) => void
 
 const PROGRAM_EXAMPLES = `
 Examples:
@@ -36,7 +37,7 @@ Exit codes: 0 ok · 1 unhealthy · 64 usage · 69 something needed is unavailabl
 
 function addCollect(program: Command, finish: Finish): void {
   common(program.command('collect'))
-    .description('Record until stopped: SIGTERM or SIGINT drains and exits, a second one exits at once.')
+    .description('Record until stopped. SIGTERM or SIGINT drains and exits; a second one exits at once.')
     .addHelpText(
       'after',
       examples(
@@ -55,9 +56,9 @@ function addCollect(program: Command, finish: Finish): void {
 function addDemo(program: Command, finish: Finish): void {
   common(program.command('demo'))
     .description('Record a simulated venue that runs on this machine. Needs no network.')
-    .option('--markets <count>', 'simulated markets', wholeNumber)
-    .option('--rate <events>', 'events a second', wholeNumber)
-    .option('--seed <number>', 'the same seed gives the same feed', wholeNumber)
+    .option('--markets <count>', 'simulated markets, two tokens each', wholeNumber, 100)
+    .option('--rate <frames>', 'frames a second over all markets', wholeNumber, 50)
+    .option('--seed <number>', 'the same seed gives the same feed', wholeNumber, 1)
     .addHelpText(
       'after',
       `\nWithout --data-dir, the data goes to a temporary directory that is removed at the end.\n${examples(
@@ -66,7 +67,7 @@ function addDemo(program: Command, finish: Finish): void {
         'tapekeeper demo --data-dir ./demo-data',
       )}`,
     )
-    .action(async (flags: GlobalFlags & { markets?: number; rate?: number; seed?: number }) => {
+    .action(async (flags: GlobalFlags & { markets: number; rate: number; seed: number }) => {
       const { runDemo } = await import('./demo.ts')
       finish(await runDemo(flags))
     })
@@ -117,12 +118,21 @@ function addConfig(program: Command, finish: Finish): void {
 }
 
 function addSim(program: Command, finish: Finish): void {
-  const command = common(program.command('sim'))
-  finish satisfies Finish
-  command.description('Run a simulated venue.')
+  addSimFlags(program.command('sim'))
+    .description('Run a simulated venue, to try a recorder on. Needs no configuration.')
+    .option('--json', 'print where it listens as one line of JSON')
+    .addHelpText(
+      'after',
+      examples('tapekeeper sim --markets 500 --rate 2000', 'tapekeeper sim --play frames.jsonl --speed 0'),
+    )
+    .action(async (flags: SimFlags) => {
+      const ended = new AbortController()
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
+      finish(await runSim(simOptions(flags, ended.signal)))
+    })
 }
 
-/** The flags that every command takes. */
+/** The flags of every command that has a configuration. */
 function common(command: Command, { json = false } = {}): Command {
   command
     .option('-c, --config <file>', 'configuration file (default: tapekeeper.yaml, when there is one)')
