@@ -1,4 +1,4 @@
-// Compiles src/ to dist/. Runs when asked (`npm run build`) and, in a checkout, whenever dist/ is missing or out of date.
+// Compiles src/ to dist/: when asked (`npm run build`) and, in a checkout, whenever dist/ is missing or out of date.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'

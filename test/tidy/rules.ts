@@ -29,6 +29,8 @@ const LINE_LENGTH_MAX = 120
 
 /** Where a process may be looked at or ended: the composition roots. */
 const PROCESS_ROOTS = [/^src\/cli\//, /^src\/daemon\.ts$/, /^src\/sim\/main\.ts$/]
+/** Tests hand the tape's writer thread a disk that fails, by the name of a module. */
+const COMPUTED_IMPORTS = ['src/tape/writer-worker.ts']
 const CLOCK_ROOM = /^src\/runtime\//
 const UNFINISHED = new RegExp(`\\b(?:${['FIX', 'TO'].map((start, at) => start + ['ME', 'DO'][at]).join('|')}|X{3})\\b`)
 
@@ -92,13 +94,13 @@ function checkArrows(file: SourceFile): string[] {
   if (room === null) return []
   return references(file).flatMap(({ specifier, line }) => {
     const target = resolveReference(file, specifier)
-    const reason = target === null ? checkPackage(room, specifier) : checkArrow(file.path, room, target)
+    const reason = target === null ? checkPackage(file.path, room, specifier) : checkArrow(file.path, room, target)
     return reason === null ? [] : [`${file.path}:${line} ${reason}`]
   })
 }
 
-function checkPackage(room: string, specifier: string): string | null {
-  if (specifier === '(computed)') return 'computes what it imports'
+function checkPackage(from: string, room: string, specifier: string): string | null {
+  if (specifier === '(computed)') return COMPUTED_IMPORTS.includes(from) ? null : 'computes what it imports'
   return room === 'core' ? `core must not import ${specifier}` : null
 }
 
