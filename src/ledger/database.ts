@@ -20,13 +20,13 @@ export interface DatabaseOptions {
   readonly target: DatabaseTarget
   readonly schema: string
   readonly poolSize: number
-  /** Called when an idle connection breaks: the server went away. */
+  /** Called when a connection breaks or cannot be made: the server went away. */
   readonly onLost: (error: Error) => void
 }
 
 const STATEMENT_TIMEOUT_MS = 30_000
 const LOCK_TIMEOUT_MS = 10_000
-const CONNECT_TIMEOUT_MS = 5_000
+const CONNECT_TIMEOUT_MS = 10_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 /** How much longer than the server's own limit the client waits before it gives the connection up. */
 const READ_GRACE_MS = 5_000
@@ -37,6 +37,7 @@ export class Database {
   readonly target: DatabaseTarget
   readonly schema: string
   readonly #pool: pg.Pool
+  readonly #onLost: (error: Error) => void
 
   constructor(options: DatabaseOptions) {
     if (!SCHEMA_NAME.test(options.schema)) throw new PermanentError(`not a usable schema name: ${options.schema}`)
@@ -50,6 +51,7 @@ export class Database {
       keepAlive: true,
       application_name: 'tapekeeper',
     })
+    this.#onLost = options.onLost
     this.#pool.on('error', (error) => options.onLost(error))
   }
 
@@ -75,7 +77,9 @@ export class Database {
     } catch (error) {
       broken ||= isConnectionError(error)
       if (!broken) await session.query('ROLLBACK').catch(() => (broken = true))
-      throw toLedgerError(error)
+      const clear = toLedgerError(error)
+      if (broken && clear instanceof Error) this.#onLost(clear)
+      throw clear
     } finally {
       client.off('error', onError)
       client.release(broken)
@@ -91,7 +95,9 @@ export class Database {
     try {
       return await this.#pool.connect()
     } catch (error) {
-      throw connectError(error, this.target)
+      const clear = connectError(error, this.target)
+      this.#onLost(clear)
+      throw clear
     }
   }
 

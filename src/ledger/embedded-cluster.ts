@@ -1,5 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFileSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { EXIT, PermanentError, TransientError } from '../core/errors.ts'
@@ -26,7 +35,9 @@ const PORT_TRIES = 50
 export async function createCluster(place: Place, binaries: Binaries): Promise<void> {
   if (existsSync(join(place.cluster, 'PG_VERSION'))) return checkVersion(place.cluster, binaries)
   if (existsSync(place.cluster)) {
-    throw new PermanentError(`${place.cluster} exists and is no database: move it away`, { exitCode: EXIT.cannotCreate })
+    throw new PermanentError(`${place.cluster} exists and is no database: move it away`, {
+      exitCode: EXIT.cannotCreate,
+    })
   }
   const unfinished = `${place.cluster}.unfinished`
   const passwordFile = `${place.cluster}.password`
@@ -63,7 +74,9 @@ export function writeSettings(place: Place, port: number): boolean {
 export function rememberedPort(cluster: string): number {
   const file = join(cluster, SETTINGS_FILE)
   const match = existsSync(file) ? /^port = (\d+)$/m.exec(readFileSync(file, 'utf8')) : null
-  return match ? Number(match[1]) : PORT_MIN + (createHash('sha256').update(cluster).digest().readUInt16BE(0) % PORT_COUNT)
+  return match
+    ? Number(match[1])
+    : PORT_MIN + (createHash('sha256').update(cluster).digest().readUInt16BE(0) % PORT_COUNT)
 }
 
 /** The first loopback port from `first` on that nobody listens on. */

@@ -33,8 +33,9 @@ const CONNECT_TIMEOUT_MS = 3_000
 /** A server that was killed replays its log before it lets anyone in. */
 const RECOVERY_TIMEOUT_MS = 120_000
 const START_TRIES = 3
-const STOP_TIMEOUT_MS = 10_000
-const ORPHANS_TIMEOUT_MS = 10_000
+const STOP_TIMEOUT_MS = 8_000
+const IMMEDIATE_TIMEOUT_MS = 3_000
+const ORPHANS_TIMEOUT_MS = 4_000
 const POLL_MS = 50
 const LOG_BYTES_MAX = 4 * 1024 * 1024
 const BACKOFF_MS = { first: 1_000, last: 30_000 }
@@ -51,6 +52,7 @@ export class EmbeddedServer {
   #running: Promise<DatabaseTarget> | null = null
   #failures = 0
   #retryAtMs = 0
+  #stopped = false
 
   constructor(options: EmbeddedOptions) {
     this.#options = options
@@ -62,6 +64,7 @@ export class EmbeddedServer {
    * PermanentError when it never will.
    */
   ensureRunning(): Promise<DatabaseTarget> {
+    if (this.#stopped) return Promise.reject(new TransientError('the built-in database has been stopped'))
     this.#running ??= this.#attempt().finally(() => {
       this.#running = null
     })
@@ -70,7 +73,10 @@ export class EmbeddedServer {
 
   /** Stops the server: politely, then hard. Bounded in time. Does nothing when none runs. */
   async stop(timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
-    await this.#running?.catch(() => {})
+    this.#stopped = true
+    const { clock } = this.#options
+    const endMs = clock.monotonicMs() + IMMEDIATE_TIMEOUT_MS
+    while (this.#running !== null && clock.monotonicMs() < endMs) await this.#pause()
     if (this.#place === null || this.#binaries === null) return
     await this.#stopServer(this.#place, this.#binaries, timeoutMs)
   }
@@ -153,6 +159,7 @@ export class EmbeddedServer {
     this.trimLog()
     let output = ''
     for (let attempt = 0, port = rememberedPort(place.cluster); attempt < START_TRIES; attempt += 1, port += 1) {
+      if (this.#stopped) break
       this.#port = await findFreePort(port)
       writeSettings(place, this.#port)
       const seconds = String(RECOVERY_TIMEOUT_MS / 1000)
@@ -173,17 +180,21 @@ export class EmbeddedServer {
 
   /** Ends every process that works in the cluster, then removes what a dead server left behind. */
   async #stopServer(place: Place, binaries: Binaries, timeoutMs: number): Promise<void> {
-    for (const mode of ['fast', 'immediate']) {
+    for (const [mode, limitMs] of [
+      ['fast', timeoutMs],
+      ['immediate', IMMEDIATE_TIMEOUT_MS],
+    ] as const) {
       if ((await processesIn(place.cluster)).length === 0) break
-      const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)))
+      const seconds = String(Math.max(1, Math.floor(limitMs / 1000)))
       const args = ['stop', '-w', '-s', '-m', mode, '-t', seconds, '-D', place.cluster]
-      await runChild(binaries.pgCtl, args, { account: place.account, timeoutMs: timeoutMs + 2_000, cwd: place.cluster })
+      await runChild(binaries.pgCtl, args, { account: place.account, timeoutMs: limitMs + 1_000, cwd: place.cluster })
     }
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + ORPHANS_TIMEOUT_MS
     // Children of a killed server end by themselves; the file must stay until they have, it guards the data.
     for (let pids = await processesIn(place.cluster); pids.length > 0; pids = await processesIn(place.cluster)) {
-      if (clock.monotonicMs() > endMs) throw new TransientError(`processes ${pids.join(', ')} still use ${place.cluster}`)
+      if (clock.monotonicMs() > endMs)
+        throw new TransientError(`processes ${pids.join(', ')} still use ${place.cluster}`)
       if (clock.monotonicMs() > endMs - ORPHANS_TIMEOUT_MS / 2) for (const pid of pids) signalProcess(pid, 'SIGKILL')
       await this.#pause()
     }

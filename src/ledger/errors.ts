@@ -45,7 +45,11 @@ export function isConnectionError(error: unknown): boolean {
   const state = sqlState(error)
   if (state !== undefined) return state.startsWith('08') || state.startsWith('57P') || state === '25P03'
   if ('syscall' in error && typeof error.syscall === 'string') return true
-  if ('code' in error && typeof error.code === 'string' && /^(?:E[A-Z]{3,}|CERT_|DEPTH_|SELF_|UNABLE_)/.test(error.code)) {
+  if (
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(?:E[A-Z]{3,}|CERT_|DEPTH_|SELF_|UNABLE_)/.test(error.code)
+  ) {
     return !error.code.startsWith('ERR_')
   }
   if (error instanceof AggregateError) return error.errors.some(isConnectionError)

@@ -26,7 +26,8 @@ export function parseDatabaseUrl(text: string): DatabaseTarget {
   if (host === '') throw malformed('it names no host')
   if (user === '') throw malformed('it names no user')
   if (path.includes('/')) throw malformed('its database name holds a slash')
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535 || Number(port) === 0) throw malformed('its port is not a number')
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535 || Number(port) === 0)
+    throw malformed('its port is not a number')
   return {
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),

@@ -1,6 +1,6 @@
-import type { Session } from './database.ts'
 import { assert } from '../core/errors.ts'
 import { nullableArray, textArray } from './array-literal.ts'
+import type { Session } from './database.ts'
 
 /** A token as a row names it. */
 export interface TokenReference {
@@ -21,6 +21,7 @@ export class TokenKeys {
   /** Call only with keys of committed rows: a key that was rolled back would point nowhere. */
   remember(keys: ReadonlyMap<string, number>): void {
     for (const [tokenId, key] of keys) {
+      if (this.#keys.has(tokenId)) continue
       if (this.#keys.size >= KEYS_MAX) this.#keys.delete(this.#keys.keys().next().value as string)
       this.#keys.set(tokenId, key)
     }
@@ -31,20 +32,19 @@ export class TokenKeys {
   }
 }
 
-/**
- * The keys of these tokens, inserting those that are new. Returns only what the cache did not hold; the caller hands
- * that to the cache after its commit.
- */
+/** The keys of these tokens, inserting those that are new. The caller hands them to the cache after its commit. */
 export async function resolveTokens(
   session: Session,
   cache: TokenKeys,
   references: Iterable<TokenReference>,
 ): Promise<Map<string, number>> {
   const wanted = new Map<string, string | null>()
-  for (const { tokenId, conditionId } of references) {
-    if (cache.get(tokenId) === undefined) wanted.set(tokenId, conditionId)
-  }
   const found = new Map<string, number>()
+  for (const { tokenId, conditionId } of references) {
+    const known = cache.get(tokenId)
+    if (known === undefined) wanted.set(tokenId, conditionId)
+    else found.set(tokenId, known)
+  }
   if (wanted.size === 0) return found
   await selectKeys(session, wanted, found)
   if (wanted.size === 0) return found

@@ -150,6 +150,7 @@ CREATE TABLE market_events (
 ) PARTITION BY RANGE (ts);
 
 -- Kept for ever. open is the earliest price of the hour (the first to arrive of equals), close the latest (the last).
+-- One table for prices and volumes: a second one would make every trade a fifth dearer.
 CREATE TABLE price_candles_1h (
   hour      timestamptz NOT NULL,
   open_at   timestamptz NOT NULL,
@@ -160,22 +161,19 @@ CREATE TABLE price_candles_1h (
   close     double precision NOT NULL,
   token_key integer NOT NULL,
   trades    integer NOT NULL,
-  source    text NOT NULL CHECK (source IN ('trade', 'snapshot')),
-  PRIMARY KEY (token_key, source, hour)
-) WITH (fillfactor = 80);
-COMMENT ON TABLE price_candles_1h IS 'Per token and UTC hour, from trades and, for quiet tokens, from price snapshots (trades = 0).';
-
-CREATE TABLE trade_volume_1h (
-  hour      timestamptz NOT NULL,
-  token_key integer NOT NULL,
-  trades    integer NOT NULL,
   buys      integer NOT NULL,
-  sells     integer NOT NULL,
   shares    numeric NOT NULL,
   notional  numeric NOT NULL,
-  PRIMARY KEY (token_key, hour)
-) WITH (fillfactor = 80);
-COMMENT ON TABLE trade_volume_1h IS 'Per token and UTC hour: shares traded and their notional (price times size) in USDC. Numeric, so order does not matter.';
+  source    text NOT NULL CHECK (source IN ('trade', 'snapshot')),
+  PRIMARY KEY (token_key, hour, source)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE price_candles_1h IS 'Per token and UTC hour, from trades and, for quiet tokens, from price snapshots (trades = 0).';
+
+CREATE VIEW trade_volume_1h AS
+SELECT token_key, hour, trades, buys, trades - buys AS sells, shares, notional
+FROM price_candles_1h
+WHERE source = 'trade';
+COMMENT ON VIEW trade_volume_1h IS 'Per token and UTC hour: shares traded and their notional (price times size) in USDC. Exact sums.';
 
 CREATE TABLE tape_positions (
   recorder_id    text NOT NULL,
