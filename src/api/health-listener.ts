@@ -1,7 +1,7 @@
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Clock } from '../core/clock.ts'
 import { describeError, EXIT, PermanentError } from '../core/errors.ts'
-import { computeHealth, type DaemonHealth, getHealth, type HealthStatus } from '../core/health.ts'
+import { computeHealth, type DaemonHealth, getHealth, type HealthStatus, isoTime } from '../core/health.ts'
 import type { BookCheckCounts, StatusBoard } from '../core/status.ts'
 import { redactText } from '../runtime/redact.ts'
 import { systemClock } from '../runtime/system-clock.ts'
@@ -145,8 +145,8 @@ export function healthBody(board: StatusBoard, nowMs: number): HealthBody {
   return {
     status: report.status,
     reasons: report.reasons,
-    timestamp: new Date(nowMs).toISOString(),
-    last_scrape_time: report.lastScrapeMs === null ? null : new Date(report.lastScrapeMs).toISOString(),
+    timestamp: isoTime(nowMs) ?? '',
+    last_scrape_time: isoTime(report.lastScrapeMs),
     last_scrape_success: report.lastScrapeOk,
     scrape_count: report.scrapeCount,
     error_count: report.errorCount,

@@ -365,6 +365,7 @@ test('getHealth is a deep copy with the documented names', () => {
   assert.deepEqual([trades.last_trade_ts, trades.last_reconnect_ts], ['2026-10-01T11:59:59.800Z', null])
   assert.equal(trades.last_insert_ts, '2026-10-01T11:59:59.900Z')
   assert.equal(trades.started_at, '2026-10-01T09:55:00.000Z')
+  assert.equal(getHealth(board([polling('odd', { lastUsefulMs: 1e300 })])).collectors['odd']?.last_collect_ts, null)
   if (prices) prices.total_items = -1
   trades.queue_depth = -1
   assert.equal(getHealth(given).collectors['prices']?.total_items, 1000)

@@ -202,7 +202,7 @@ function collectorHealth(collector: CollectorStatus): CollectorHealth {
     kind: collector.kind,
     critical: collector.critical,
     interval_seconds: collector.intervalMs / 1000,
-    last_collect_ts: iso(collector.lastUsefulMs),
+    last_collect_ts: isoTime(collector.lastUsefulMs),
     last_collect_age_seconds: seconds(collector.usefulAgeMs),
     total_items: collector.items,
     total_cycles: collector.cycles,
@@ -210,11 +210,11 @@ function collectorHealth(collector: CollectorStatus): CollectorHealth {
     consecutive_failures: collector.consecutiveFailures,
     skipped_cycles: collector.skippedCycles,
     last_error: collector.lastError,
-    last_error_ts: iso(collector.lastErrorMs),
+    last_error_ts: isoTime(collector.lastErrorMs),
     last_duration_seconds: seconds(collector.lastDurationMs),
     average_duration_seconds: seconds(collector.averageDurationMs ?? null),
     restarts: collector.restarts,
-    next_attempt_ts: iso(collector.nextAttemptMs),
+    next_attempt_ts: isoTime(collector.nextAttemptMs),
   }
 }
 
@@ -234,10 +234,10 @@ function tradeListenerHealth(board: StatusBoard): TradeListenerHealth {
     frames_received: sum((stream) => stream.framesReceived),
     reconnections: sum((stream) => stream.reconnections),
     queue_depth: recorder.queueDepth,
-    last_trade_ts: iso(recorder.lastTradeMs),
-    last_insert_ts: iso(recorder.lastInsertMs),
-    last_reconnect_ts: iso(newest(streams.map((stream) => stream.lastReconnectMs))),
-    started_at: iso(board.startedMs) ?? '',
+    last_trade_ts: isoTime(recorder.lastTradeMs),
+    last_insert_ts: isoTime(recorder.lastInsertMs),
+    last_reconnect_ts: isoTime(newest(streams.map((stream) => stream.lastReconnectMs))),
+    started_at: isoTime(board.startedMs) ?? '',
   }
 }
 
@@ -269,6 +269,9 @@ function seconds(ms: number | null): number | null {
   return ms === null ? null : Math.round(ms) / 1000
 }
 
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString()
+/** ISO 8601 UTC; null also for a time that no calendar has: a venue's nonsense must not silence the report. */
+export function isoTime(ms: number | null): string | null {
+  if (ms === null) return null
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? null : date.toISOString()
 }
