@@ -1,0 +1,157 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import pg from 'pg'
+import { type Running, runProgram, startProgram, until } from './processes.ts'
+
+export interface VenueUrls {
+  readonly gamma: string
+  readonly clob: string
+  readonly data: string
+  readonly ws: string
+}
+
+/** The environment that points a daemon to a venue, with cadences short enough for a test. */
+export function venueEnvironment(urls: VenueUrls): Record<string, string> {
+  return {
+    TAPEKEEPER_POLYMARKET_GAMMA_URL: urls.gamma,
+    TAPEKEEPER_POLYMARKET_CLOB_URL: urls.clob,
+    TAPEKEEPER_POLYMARKET_DATA_URL: urls.data,
+    TAPEKEEPER_POLYMARKET_WS_URL: urls.ws,
+    TAPEKEEPER_POLYMARKET_MARKETS_INTERVAL: '5s',
+    TAPEKEEPER_POLYMARKET_PRICE_INTERVAL: '5s',
+    TAPEKEEPER_POLYMARKET_ORDERBOOK_INTERVAL: '5s',
+    TAPEKEEPER_POLYMARKET_RESOLUTION_INTERVAL: '5s',
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+export async function temporaryDirectory(): Promise<string> {
+  return await mkdtemp(join(tmpdir(), 'tapekeeper-test-'))
+}
+
+export type HealthBody = Record<string, unknown> & { status: string }
+
+/** A real daemon in its own process, seen from outside only: its listener, its ledger, its tape, its exit. */
+export class Daemon {
+  readonly running: Running
+  readonly dataDir: string
+  readonly healthUrl: string
+  readonly env: Record<string, string>
+  #pool: pg.Pool | undefined
+
+  constructor(running: Running, dataDir: string, healthUrl: string, env: Record<string, string>) {
+    this.running = running
+    this.dataDir = dataDir
+    this.healthUrl = healthUrl
+    this.env = env
+  }
+
+  static async start(dataDir: string, env: Record<string, string>): Promise<Daemon> {
+    const port = await freePort()
+    const whole = { ...env, TAPEKEEPER_DATA_DIR: dataDir, HEALTH_PORT: String(port) }
+    const running = startProgram(['collect'], { env: whole })
+    const daemon = new Daemon(running, dataDir, `http://127.0.0.1:${port}`, whole)
+    await until(
+      'the health listener',
+      async () => (await fetch(`${daemon.healthUrl}/health/live`)).status,
+      30_000,
+    ).catch((error: unknown) => {
+      throw new Error(`the daemon did not start:\n${running.stderr.slice(-4000)}`, { cause: error })
+    })
+    return daemon
+  }
+
+  async health(): Promise<HealthBody> {
+    return (await (await fetch(`${this.healthUrl}/health`)).json()) as HealthBody
+  }
+
+  /** Waits until health satisfies the question. */
+  async whenHealth(what: string, question: (body: HealthBody) => boolean, withinMs = 60_000): Promise<HealthBody> {
+    let last: HealthBody | undefined
+    try {
+      return await until(
+        what,
+        async () => {
+          if (!this.running.alive) throw new Error('the daemon has ended')
+          last = await this.health()
+          return question(last) ? last : undefined
+        },
+        withinMs,
+      )
+    } catch (error) {
+      const seen = JSON.stringify(last, null, 1)
+      throw new Error(`${what}: ${seen}\n${this.running.stderr.slice(-4000)}`, { cause: error })
+    }
+  }
+
+  /** The ledger, by the connection string that `tapekeeper config` prints. */
+  async query<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    this.#pool ??= await this.#connect()
+    return (await this.#pool.query<Row>(sql, values)).rows
+  }
+
+  async #connect(): Promise<pg.Pool> {
+    const pool = new pg.Pool({ connectionString: await this.connectionString(), max: 2 })
+    pool.on('error', () => undefined)
+    return pool
+  }
+
+  async connectionString(): Promise<string> {
+    const result = await runProgram(['config', '--json', '--show-secrets'], { env: this.env })
+    const { connection_string: text } = JSON.parse(result.stdout) as { connection_string?: string }
+    if (!text) throw new Error(`config prints no connection string: ${result.stdout}${result.stderr}`)
+    return text
+  }
+
+  /** Forgets the connections, which a restart of the ledger breaks. */
+  async forgetLedger(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = undefined
+    await pool?.end()
+  }
+
+  async end(signal: NodeJS.Signals) {
+    await this.forgetLedger()
+    return await this.running.end(signal)
+  }
+}
+
+/** Every line of a stream's tape, read as anybody would: by folder, gunzip and JSON.parse. */
+export async function readTapeLines(dataDir: string, stream = 'polymarket.trades'): Promise<string[]> {
+  const root = join(dataDir, 'tape', stream)
+  const lines: string[] = []
+  const names: { order: string; path: string }[] = []
+  for (const day of await readdir(root, { withFileTypes: true })) {
+    if (!day.isDirectory()) continue
+    for (const name of await readdir(join(root, day.name))) {
+      if (!/\.ndjson(\.gz)?$/.test(name)) continue
+      names.push({
+        order: name.replace(/^[^-]*-/, '').replace(/\.ndjson(\.gz)?$/, ''),
+        path: join(root, day.name, name),
+      })
+    }
+  }
+  names.sort((a, b) => (a.order < b.order ? -1 : 1))
+  for (const { path } of names) {
+    const bytes = await readFile(path)
+    const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
+    for (const line of text.split('\n')) if (line !== '') lines.push(line)
+  }
+  return lines
+}
+
+export async function removeDirectory(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5 })
+}
