@@ -56,6 +56,8 @@ export class PackAppender implements TapeAppender {
   #acceptedCount = 0
   #trouble: string | null = null
   #closed = false
+  /** A frame did not fit; cleared when there is room again. */
+  #full = false
   #pendingBytes = 0
   #flushWaiters: Waiter[] = []
   readonly #acceptWaiters = new Set<() => void>()
@@ -67,7 +69,7 @@ export class PackAppender implements TapeAppender {
   }
 
   get accepting(): boolean {
-    return this.#trouble === null && !this.#closed && this.#pendingBytes < this.#options.pendingBytes
+    return this.#trouble === null && !this.#closed && !this.#full
   }
 
   get pendingBytes(): number {
@@ -123,6 +125,8 @@ export class PackAppender implements TapeAppender {
       const usual = buffer.byteLength === this.#options.packBytes
       if (usual && this.#spare.length < MOST_SPARE_BUFFERS) this.#spare.push(buffer)
     }
+    // Half empty before it is opened again, so that the caller does not stop and start with every frame.
+    if (this.#pendingBytes <= this.#options.pendingBytes / 2) this.#full = false
     while ((this.#flushWaiters[0]?.pack ?? Number.POSITIVE_INFINITY) <= this.#acceptedCount) {
       this.#flushWaiters.shift()?.resolve()
     }
@@ -152,7 +156,12 @@ export class PackAppender implements TapeAppender {
 
   #takes(length: number, atUs: number): boolean {
     assert(Number.isSafeInteger(atUs) && atUs >= 0, 'a receive time is a whole number of microseconds')
-    if (!this.accepting || this.#pendingBytes + length + RECORD_OVERHEAD > this.#options.pendingBytes) return false
+    if (!this.accepting) return false
+    if (this.#pendingBytes > 0 && this.#pendingBytes + length + RECORD_OVERHEAD > this.#options.pendingBytes) {
+      this.#full = true
+      this.#sendPack()
+      return false
+    }
     if (!this.#pack.fits(length)) {
       this.#sendPack()
       if (!this.#pack.fits(length)) this.#pack = new Pack(new ArrayBuffer(packBytesFor(length)))

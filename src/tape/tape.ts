@@ -76,24 +76,23 @@ export async function openTape(options: TapeOptions): Promise<Tape> {
 
 type Ready = Extract<WriterReply, { type: 'ready' }>
 
-async function started(thread: Worker, options: TapeOptions): Promise<Ready> {
-  try {
-    return await new Promise<Ready>((resolve, reject) => {
-      thread.once('error', reject)
-      thread.once('exit', () => reject(new Error('its thread ended')))
-      const take = (reply: WriterReply) => {
-        if (reply.type === 'report') options.log[reply.level](reply.context, reply.message)
-        else if (reply.type === 'ready') {
-          thread.removeAllListeners()
-          resolve(reply)
-        }
-      }
-      thread.on('message', take)
-    })
-  } catch (error) {
-    const message = `the tape in ${options.directory} cannot be opened: ${describeError(error)}`
-    throw new PermanentError(message, { cause: error, exitCode: EXIT.cannotCreate })
-  }
+function started(thread: Worker, options: TapeOptions): Promise<Ready> {
+  return new Promise((resolve, reject) => {
+    const take = (reply: WriterReply) => {
+      if (reply.type === 'report') options.log[reply.level](reply.context, reply.message)
+      if (reply.type !== 'ready') return
+      done()
+      resolve(reply)
+    }
+    const fail = (error: unknown) => {
+      done()
+      const message = `the tape in ${options.directory} cannot be opened: ${describeError(error)}`
+      reject(new PermanentError(message, { cause: error, exitCode: EXIT.cannotCreate }))
+    }
+    const ended = () => fail(new Error('its thread ended'))
+    const done = () => thread.off('message', take).off('error', fail).off('exit', ended)
+    thread.on('message', take).on('error', fail).on('exit', ended)
+  })
 }
 
 class OpenTape implements Tape {

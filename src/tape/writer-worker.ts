@@ -1,14 +1,12 @@
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { assert, assertNever, describeError } from '../core/errors.ts'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { assert } from '../core/errors.ts'
 import { type Disk, realDisk } from './disk.ts'
-import { compressedPath, manifestPath, plainPath } from './layout.ts'
-import { connectionBytes, LineWriter } from './line-writer.ts'
+import { manifestPath } from './layout.ts'
 import { Manifest } from './manifest.ts'
-import { type PackMessage, readPack } from './pack.ts'
-import type { Now, ReportLevel, WriterData, WriterReply, WriterRequest } from './protocol.ts'
+import type { ReportLevel, WriterData, WriterReply, WriterRequest } from './protocol.ts'
 import { nextBoot, repair } from './repair.ts'
-import { retain } from './retention.ts'
-import { type Group, SegmentWriter } from './segment-writer.ts'
+import { SegmentWriter } from './segment-writer.ts'
+import { WriterLoop } from './writer-loop.ts'
 
 /**
  * The thread that owns the tape's files. Everything in it is synchronous: nothing else in the process can hold it up.
@@ -16,9 +14,6 @@ import { type Group, SegmentWriter } from './segment-writer.ts'
  *   packs ──► lines ──► one write, one sync ──► accepted
  *                          └──failure──► failed ──retry──► accepted, or failed again
  */
-
-/** Packs that have piled up during a sync are synced together, up to about this much. */
-const GROUP_BYTES = 8 << 20
 
 const port = parentPort
 assert(port !== null, 'the tape writer runs in a thread of its own')
@@ -53,178 +48,4 @@ async function loadDisk(data: WriterData): Promise<Disk> {
   if (data.diskModule === null) return realDisk
   const module = (await import(data.diskModule)) as { createDisk(options: unknown): Disk }
   return module.createDisk(data.diskOptions)
-}
-
-type Post = (reply: WriterReply, transfer?: ArrayBuffer[]) => void
-
-interface Tape {
-  readonly root: string
-  readonly disk: Disk
-  readonly manifest: Manifest
-}
-
-class WriterLoop {
-  readonly #port: MessagePort
-  readonly #writer: SegmentWriter
-  readonly #post: Post
-  readonly #tape: Tape
-  readonly #lines = new LineWriter()
-  /** Written to no avail so far, with the buffers that go back once it is accepted. */
-  #pending: { readonly group: Group; readonly buffers: ArrayBuffer[] } | null = null
-  #failed = false
-  /** Packs that came while failed; the other side sends no more than its limit. */
-  #waiting: PackMessage[] = []
-
-  constructor(port: MessagePort, writer: SegmentWriter, post: Post, tape: Tape) {
-    this.#port = port
-    this.#writer = writer
-    this.#post = post
-    this.#tape = tape
-  }
-
-  take(request: WriterRequest): void {
-    switch (request.type) {
-      case 'pack':
-        this.#waiting.push(request.pack)
-        if (!this.#failed) this.#takePacks(request.now)
-        break
-      case 'retry':
-        if (this.#attempt(() => this.#commit(request.now))) this.#writeWaiting(request.now)
-        break
-      case 'idle':
-        if (!this.#failed) this.#attempt(() => this.#writer.closeIfOld(request.now))
-        break
-      case 'compressed':
-        this.#compressed(request)
-        break
-      case 'retain': {
-        const { root, disk, manifest } = this.#tape
-        const onDeleted = (segment: string) => this.#post({ type: 'deleted', segment })
-        const result = retain(root, disk, manifest, request.rule, this.#writer.openBytes, onDeleted)
-        this.#post({ type: 'retained', id: request.id, result })
-        break
-      }
-      case 'close':
-        this.#close(request.now)
-        break
-      default:
-        assertNever(request)
-    }
-  }
-
-  /** Takes what else has arrived, so that one sync serves all of it. */
-  #takePacks(now: Now): void {
-    let bytes = this.#waiting.reduce((sum, pack) => sum + pack.used, 0)
-    while (bytes < GROUP_BYTES) {
-      const received = receiveMessageOnPort(this.#port) as { message: WriterRequest } | undefined
-      if (received === undefined) break
-      const request = received.message
-      if (request.type !== 'pack') {
-        this.#writeWaiting(now)
-        this.take(request)
-        return
-      }
-      this.#waiting.push(request.pack)
-      bytes += request.pack.used
-    }
-    this.#writeWaiting(now)
-  }
-
-  #writeWaiting(now: Now): void {
-    if (this.#waiting.length === 0 || this.#failed) return
-    const packs = this.#waiting
-    this.#waiting = []
-    this.#pending = { group: this.#frame(packs), buffers: packs.map((pack) => pack.buffer) }
-    this.#attempt(() => this.#commit(now))
-  }
-
-  #commit(now: Now): void {
-    if (this.#pending === null) {
-      this.#writer.closeIfOld(now)
-      return
-    }
-    const { group, buffers } = this.#pending
-    const startedMs = performance.now()
-    const ends = this.#writer.commit(group, now)
-    this.#pending = null
-    this.#post({ type: 'accepted', ends, buffers, syncMs: performance.now() - startedMs }, buffers)
-  }
-
-  #attempt(work: () => void): boolean {
-    try {
-      work()
-    } catch (error) {
-      this.#failed = true
-      this.#post({ type: 'failed', trouble: describeError(error) })
-      return false
-    }
-    if (this.#failed) this.#post({ type: 'recovered' })
-    this.#failed = false
-    return true
-  }
-
-  #frame(packs: readonly PackMessage[]): Group {
-    const lines = this.#lines
-    lines.clear()
-    const ends: { bytes: number; lines: number }[] = []
-    let count = 0
-    let firstAtUs = Number.NaN
-    let lastAtUs = 0
-    for (const pack of packs) {
-      const connections = pack.connections.map(connectionBytes)
-      const seen = (atUs: number) => {
-        if (count === 0) firstAtUs = atUs
-        lastAtUs = atUs
-        count += 1
-      }
-      readPack(pack, {
-        frame: (atUs, connection, payload) => {
-          seen(atUs)
-          lines.frame(atUs, connections[connection] as Buffer, payload)
-        },
-        mark: (atUs, connection, mark, detail) => {
-          seen(atUs)
-          lines.mark(atUs, connections[connection] as Buffer, mark, detail)
-        },
-      })
-      ends.push({ bytes: lines.length, lines: count })
-    }
-    return { bytes: lines.bytes, ends, firstAtUs, lastAtUs }
-  }
-
-  #compressed(request: Extract<WriterRequest, { type: 'compressed' }>): void {
-    const { root, disk, manifest } = this.#tape
-    const { segment, gzSha256, gzBytes } = request
-    try {
-      if (manifest.entries.get(segment)?.deleted) disk.remove(compressedPath(root, segment))
-      else {
-        manifest.append({ event: 'compressed', segment, gz_sha256: gzSha256, gz_bytes: gzBytes })
-        disk.remove(plainPath(root, segment))
-      }
-      this.#post({ type: 'compressed', segment, diskBytes: gzBytes })
-    } catch (error) {
-      // Both files stay and say the same; the next start tidies up.
-      this.#post({
-        type: 'report',
-        level: 'warn',
-        context: { segment, reason: describeError(error) },
-        message: `tape segment ${segment} stays uncompressed for now`,
-      })
-    }
-  }
-
-  #close(now: Now): void {
-    let trouble: string | null = null
-    try {
-      this.#commit(now)
-      this.#failed = false
-      this.#writeWaiting(now)
-      if (this.#failed) throw new Error('the last batch could not be written')
-      this.#writer.close()
-    } catch (error) {
-      trouble = describeError(error)
-    }
-    this.#post({ type: 'ended', trouble })
-    this.#port.close()
-  }
 }
