@@ -19,6 +19,8 @@ export interface PoolOptions {
   readonly pingIntervalMs: number
   readonly stallTimeoutMs: number
   readonly subscribePaceMs: number
+  /** New connections of the whole stream: so many at once, then so many a second. */
+  readonly connectsPerSecond: number
 }
 
 export interface PoolContext {
@@ -27,10 +29,6 @@ export interface PoolContext {
   readonly status: StreamStatus
   readonly signal: AbortSignal
 }
-
-/** Connects for the whole stream: so many at once, then so many a second. */
-const CONNECT_BURST = 8
-const CONNECTS_PER_SECOND = 8
 
 /** The connections of one stream: one shard for each, created and ended as tokens come and go. */
 export class ConnectionPool {
@@ -57,7 +55,7 @@ export class ConnectionPool {
       status,
       random: options.random,
       gate: this.#gate,
-      pacer: createPacer(clock, CONNECTS_PER_SECOND, CONNECT_BURST),
+      pacer: createPacer(clock, options.connectsPerSecond, options.connectsPerSecond),
       nextConnectionId: () => {
         connections += 1
         return `${options.bootId}-${connections}`

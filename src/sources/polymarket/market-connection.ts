@@ -39,7 +39,8 @@ export interface MarketConnection {
   /** Resolves with the first thing that makes this connection useless; rejects only on a bug. */
   readonly ended: Promise<ConnectionEnd>
   readonly closed: Promise<void>
-  readonly firstData: Promise<void>
+  /** Resolves with the first data, or with an empty answer where an earlier connection was silent as well. */
+  readonly spoke: Promise<void>
   readonly hadData: boolean
   readonly isOpen: boolean
   /** Monotonic ms. */
@@ -82,12 +83,19 @@ export async function openMarketConnection(options: ConnectionOptions): Promise<
 }
 
 /** What hears the socket: counters as plain numbers, because this runs for every frame. */
-function createEars({ id, clock, gate, status }: ConnectionOptions) {
+function createEars({ id, clock, gate, status, patience }: ConnectionOptions) {
   const ended = createDeferred<ConnectionEnd>()
   const closed = createDeferred<void>()
-  const firstData = createDeferred<void>()
+  const spoke = createDeferred<void>()
   const heard = { frames: 0, answers: 0, pongs: 0, hadData: false, refused: false, goodbye: '' }
 
+  let silent = true
+  const hear = (what: 'frames' | 'answers'): void => {
+    heard[what] += 1
+    if (!silent) return
+    silent = false
+    spoke.resolve()
+  }
   const onMessage = (data: Buffer): void => {
     const control = data.length < CONTROL_BYTES_MAX ? controlOf(data) : null
     if (control === 'pong') {
@@ -104,18 +112,16 @@ function createEars({ id, clock, gate, status }: ConnectionOptions) {
     status.bytesReceived += data.length
     if (control !== null) {
       if (control === 'invalid') ended.resolve({ kind: 'rejected', why: 'the venue answered INVALID OPERATION' })
+      // A frozen server says `[]` where books are due; two that say so are telling the truth.
+      else if (patience > 1) hear('answers')
       return
     }
     status.lastDataMs = Math.floor(atUs / 1000)
     status.lastUsefulMs = status.lastDataMs
-    if (data[0] === OPEN_BRACKET) heard.answers += 1
-    else heard.frames += 1
-    if (!heard.hadData) {
-      heard.hadData = true
-      firstData.resolve()
-    }
+    heard.hadData = true
+    hear(data[0] === OPEN_BRACKET ? 'answers' : 'frames')
   }
-  return { onMessage, heard, closed, firstData, ended, end: ended.resolve }
+  return { onMessage, heard, closed, spoke, ended, end: ended.resolve }
 }
 
 function controlOf(data: Buffer): 'pong' | 'invalid' | 'empty' | null {
@@ -178,7 +184,7 @@ function assemble(
     silence,
     ended: ears.ended.promise,
     closed: ears.closed.promise,
-    firstData: ears.firstData.promise,
+    spoke: ears.spoke.promise,
     get hadData() {
       return heard.hadData
     },

@@ -182,8 +182,13 @@ export class Shard {
       () => {},
     )
     this.#current = connection
+    connection.spoke.then(
+      () => {
+        if (this.#current === connection) this.#stalled = false
+      },
+      () => {},
+    )
     this.#trouble = null
-    this.#stalled = false
     if (this.#connectedBefore) {
       status.reconnections += 1
       status.lastReconnectMs = clock.wallMs()
@@ -196,7 +201,7 @@ export class Shard {
   async #speaks(connection: MarketConnection): Promise<boolean> {
     const wait = createAbort(this.#abort.signal)
     const overlap = this.#environment.clock.sleep(OVERLAP_MS_MAX, wait.signal)
-    await Promise.race([connection.firstData, connection.closed, overlap])
+    await Promise.race([connection.spoke, connection.ended, overlap])
     wait.abort()
     wait.release()
     return connection.isOpen

@@ -23,10 +23,12 @@ export interface TradeListenerOptions {
   readonly stallTimeoutMs: number
   /** Pause between two subscribe frames of one connection, ms. */
   readonly subscribePaceMs?: number
+  /** New connections a second over all tokens, however many were lost at once. */
+  readonly connectsPerSecond?: number
 }
 
 const NAME = 'polymarket.trades'
-const SUBSCRIBE_PACE_MS = 50
+const PACE = { subscribePaceMs: 50, connectsPerSecond: 10 }
 const TICK_MS_MAX = 1_000
 /** A tick that comes this much too late says that the process stood still, not that the venue was silent. */
 const LATE_TICKS_MAX = 3
@@ -45,7 +47,7 @@ async function run(options: TradeListenerOptions, context: StreamContext): Promi
   const inner = { ...context, signal: abort.signal }
   const seeding = seedRegistry(registry, options.store, options.maxMarkets, inner)
   const pool = new ConnectionPool(
-    { subscribePaceMs: SUBSCRIBE_PACE_MS, ...options },
+    { ...PACE, ...options },
     { clock: context.clock, log: context.log, status: context.status, signal: abort.signal },
   )
   try {
