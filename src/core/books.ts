@@ -33,7 +33,7 @@ export interface BookClaim {
   readonly venueMs: number
   readonly hash: string
   readonly origin: ClaimOrigin
-  /** Receive time of the frame that completed the book, Unix µs. */
+  /** Tape time when the claim could be checked, Unix µs. */
   readonly atUs: number
   /** Counts the snapshots of this book: tells a claim on an earlier book from one on the present book. */
   readonly generation: number

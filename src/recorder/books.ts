@@ -25,12 +25,10 @@ export interface Book extends BookLevels {
   /** Best prices as the batch's last change gives them. */
   batchBid: string | null
   batchAsk: string | null
-  /** Receive time of the last frame that changed the book, Unix µs. */
-  atUs: number
-  /** The same on the monotonic clock, ms. */
-  touchedMs: number
-  /** Tape time of the last hash check, Unix µs. */
-  checkedUs: number
+  /** The quiet period in which the book last changed. */
+  touchedPeriod: number
+  /** Tape time of the last hash check in whole seconds. Small integers cost no memory of their own. */
+  checkedSecond: number
   /** Fingerprints of the latest changes, a ring. */
   readonly recent: number[]
   recentNext: number
@@ -64,6 +62,8 @@ export interface BooksCounts {
 const BOOKS_MAX = 40_000
 const LEVELS_MAX = 4_000_000
 const RECENT_MAX = 16
+/** After one to two of these without a further change a batch is taken as complete. */
+const QUIET_PERIOD_MS = 100
 
 /**
  * Order books by token. A book belongs to the connection that gave its latest dump; changes from others are ignored.
@@ -72,14 +72,14 @@ const RECENT_MAX = 16
 export class Books {
   readonly connections = new Connections()
   readonly counts: BooksCounts = { foreign: 0, unready: 0, repeats: 0, evicted: 0 }
-  /** Monotonic ms; set by whoever feeds the books, once per turn. */
-  nowMs = 0
   readonly #options: BooksOptions
   readonly #books = new Map<TokenId, Book>()
   readonly #intern = createPriceTable()
   readonly #booksMax: number
   readonly #levelsMax: number
   #levels = 0
+  #period = 1
+  #periodMs = 0
   #queue: Book[] = []
   #unready = { token: '', venueMs: 0, hash: '' }
 
@@ -107,7 +107,7 @@ export class Books {
   }
 
   /** The book after the snapshot, or null when the snapshot does not count. */
-  applySnapshot(event: BookSnapshot, connectionName: string, atUs: number): Book | null {
+  applySnapshot(event: BookSnapshot, connectionName: string): Book | null {
     const connection = this.connections.of(connectionName)
     if (!connection.open) return this.#ignore('foreign')
     let book = this.#books.get(event.token)
@@ -134,13 +134,13 @@ export class Books {
     book.whole = true
     book.snapshotMs = event.venueMs
     book.snapshotHash = event.hash
-    this.#touch(book, atUs)
+    this.#touch(book)
     this.#levels += levelsOf(book)
     while (this.#levels > this.#levelsMax && this.#books.size > 1) this.#evict()
     return book
   }
 
-  applyChange(change: LevelChange, venueMs: number, connectionName: string, atUs: number): void {
+  applyChange(change: LevelChange, venueMs: number, connectionName: string): void {
     const book = this.#books.get(change.token)
     const connection = this.connections.of(connectionName)
     const fresh = book !== undefined && this.isFresh(book)
@@ -168,7 +168,7 @@ export class Books {
     book.batchAsk = change.bestAsk
     book.recent[book.recentNext] = print
     book.recentNext = (book.recentNext + 1) % RECENT_MAX
-    this.#touch(book, atUs)
+    this.#touch(book)
   }
 
   /** The book's changes are known to be incomplete since this generation; a newer snapshot has mended it already. */
@@ -191,12 +191,23 @@ export class Books {
     if (book !== undefined && (book.owner.name === connectionName || !this.isFresh(book))) this.release(token)
   }
 
-  /** Closes the batches that got nothing new for `quietMs`. */
-  closeQuiet(quietMs: number): void {
-    if (this.#queue.length === 0) return
+  /** Time moves on (monotonic ms): batches that got nothing new for a whole quiet period are complete. */
+  turn(nowMs: number): void {
+    if (nowMs - this.#periodMs < QUIET_PERIOD_MS) return
+    this.#period += 1
+    this.#periodMs = nowMs
+    this.#closeBefore(this.#period - 1)
+  }
+
+  /** Nothing more will come: every batch is complete. */
+  finish(): void {
+    this.#closeBefore(this.#period + 1)
+  }
+
+  #closeBefore(period: number): void {
     const waiting: Book[] = []
     for (const book of this.#queue) {
-      if (book.batchOpen && this.nowMs - book.touchedMs < quietMs) {
+      if (book.batchOpen && book.touchedPeriod >= period) {
         waiting.push(book)
         continue
       }
@@ -245,9 +256,8 @@ export class Books {
     return null
   }
 
-  #touch(book: Book, atUs: number): void {
-    book.atUs = atUs
-    book.touchedMs = this.nowMs
+  #touch(book: Book): void {
+    book.touchedPeriod = this.#period
     book.used = true
   }
 
@@ -283,9 +293,8 @@ function createBook(token: TokenId, market: string, owner: Connection): Book {
     batchHash: null,
     batchBid: null,
     batchAsk: null,
-    atUs: 0,
-    touchedMs: 0,
-    checkedUs: Number.NEGATIVE_INFINITY,
+    touchedPeriod: 0,
+    checkedSecond: -1_000_000,
     recent: [],
     recentNext: 0,
     queued: false,

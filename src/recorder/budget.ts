@@ -16,10 +16,14 @@ export class Budget {
     this.#seenMs = clock.monotonicMs()
   }
 
-  /** True while work may begin. */
-  allows(): boolean {
-    this.#refill(this.#clock.monotonicMs())
+  /** True while work may begin, as of the last look at the clock. */
+  get allows(): boolean {
     return this.#creditMs > 0
+  }
+
+  /** Looks at the clock; whoever spends nothing must do so from time to time. */
+  refill(): void {
+    this.#refill(this.#clock.monotonicMs())
   }
 
   /** Does the work and takes its time from the credit, which may go below zero. */

@@ -7,7 +7,7 @@ import type { TokenDirectory } from '../core/market.ts'
 import { SimulatedClock } from '../sim/clock.ts'
 import { PolymarketBookChecker } from '../sources/polymarket/book-checker.ts'
 import { decodeFrame } from '../sources/polymarket/decode.ts'
-import { silentLogger } from './fakes.test.ts'
+import { silentLogger } from './support.test.ts'
 import { BookKeeper } from './verification.ts'
 
 const SAMPLES = new URL('../../../shared/polymarket/samples/market-channel/', import.meta.url)

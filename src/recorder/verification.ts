@@ -32,11 +32,11 @@ export interface BookKeeperOptions {
 }
 
 const CHECK_SHARE = 0.15
-const CHECK_BURST_MS = 250
-/** A book that changes is checked at least this often, whatever the budget says. */
-const CHECK_DUE_US = 45_000_000
-/** After this long without a further frame a batch is taken as complete. */
-const QUIET_MS = 150
+const CHECK_BURST_MS = 100
+/** A book that changes is checked at least this often, whatever the budget says. Tape time. */
+const CHECK_DUE_SECONDS = 45
+/** 2020: seconds since then are small integers until 2088. */
+const EPOCH_US = 1_577_836_800_000_000
 /** Searches for a hidden value cost milliseconds each; the event loop must turn between them. */
 const SETTLE_SLICE_MS = 8
 const LOG_INTERVAL_MS = 60_000
@@ -75,10 +75,10 @@ export class BookKeeper {
     this.#atUs = atUs
     switch (event.kind) {
       case 'price_change':
-        for (const change of event.changes) this.books.applyChange(change, event.venueMs, connection, atUs)
+        for (const change of event.changes) this.books.applyChange(change, event.venueMs, connection)
         return
       case 'book': {
-        const book = this.books.applySnapshot(event, connection, atUs)
+        const book = this.books.applySnapshot(event, connection)
         if (book === null) return
         this.#options.checker.noteBook(event)
         if (event.hash !== null) this.#check(book, event.venueMs, event.hash, 'snapshot')
@@ -125,8 +125,8 @@ export class BookKeeper {
 
   /** Once per turn of the reader: time moves, quiet batches are complete, what waited is decided. */
   turn(): void {
-    this.books.nowMs = this.#options.clock.monotonicMs()
-    this.books.closeQuiet(QUIET_MS)
+    this.books.turn(this.#options.clock.monotonicMs())
+    this.#budget.refill()
     this.#settle(this.#atUs, this.#budget.slice(SETTLE_SLICE_MS))
   }
 
@@ -138,7 +138,7 @@ export class BookKeeper {
 
   /** The end of the tape: nothing more will come that could complete or decide anything. */
   finish(): void {
-    this.books.closeQuiet(Number.NEGATIVE_INFINITY)
+    this.books.finish()
     this.#settle(Number.POSITIVE_INFINITY, () => true)
   }
 
@@ -150,15 +150,16 @@ export class BookKeeper {
   }
 
   #check(book: Book, venueMs: number, hash: string, origin: ClaimOrigin): void {
-    const due = book.atUs - book.checkedUs >= CHECK_DUE_US
-    if (!due && !this.#budget.allows()) {
+    const second = Math.floor((this.#atUs - EPOCH_US) / 1_000_000)
+    const due = Math.abs(second - book.checkedSecond) >= CHECK_DUE_SECONDS
+    if (!due && !this.#budget.allows) {
       this.#count('skipped')
       return
     }
-    const { token, market, atUs, generation } = book
-    const claim: BookClaim = { token, market, venueMs, hash, origin, atUs, generation }
+    const { token, market, generation } = book
+    const claim: BookClaim = { token, market, venueMs, hash, origin, atUs: this.#atUs, generation }
     const outcome = this.#budget.spend(() => this.#options.checker.check(claim, book))
-    book.checkedUs = book.atUs
+    book.checkedSecond = second
     if (outcome !== 'pending') this.#decided({ claim, outcome, tradeMissing: false })
   }
 

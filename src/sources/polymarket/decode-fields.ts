@@ -9,6 +9,7 @@ const DECIMAL_CHARACTERS_MAX = 40
 /** 2015 to 2100, Unix ms: what is outside is not a time of this venue (seconds, µs, garbage). */
 const TIME_MS_MIN = 1_420_070_400_000
 const TIME_MS_MAX = 4_102_444_800_000
+const TIME_DIGITS = 13
 
 /** Text of people; PostgreSQL takes no NUL. */
 export function textOf(value: unknown): string {
@@ -23,15 +24,27 @@ export function sideOf(value: unknown): Side | null {
 
 /** Unix ms, or 0 for what is no time. */
 export function timeOf(value: unknown): number {
-  if (typeof value === 'string' ? value.length !== 13 || !isDecimal(value) : typeof value !== 'number') return 0
-  const venueMs = Number(value)
-  return Number.isInteger(venueMs) && venueMs >= TIME_MS_MIN && venueMs <= TIME_MS_MAX ? venueMs : 0
+  const venueMs = typeof value === 'string' ? wholeNumber(value) : value
+  if (typeof venueMs !== 'number' || !Number.isInteger(venueMs)) return 0
+  return venueMs >= TIME_MS_MIN && venueMs <= TIME_MS_MAX ? venueMs : 0
+}
+
+/** Digits as a number, by hand because every frame has one; 0 for anything else. */
+function wholeNumber(text: string): number {
+  if (text.length !== TIME_DIGITS) return 0
+  let value = 0
+  for (let index = 0; index < TIME_DIGITS; index += 1) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return 0
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** null when the frame gives none, undefined when it is not a hash. */
 export function hashOf(value: unknown): string | null | undefined {
   if (value === undefined || value === null || value === '') return null
-  return isWord(value) ? value : undefined
+  return isShort(value) ? value : undefined
 }
 
 /** A best price may be absent (null) or empty (''): the side has no orders. */
@@ -71,11 +84,17 @@ export function isDecimal(text: string): boolean {
   return points === 0 || (points === 1 && text.charCodeAt(length - 1) !== 46)
 }
 
-const PLAIN_WORD = /^[\x21-\x7e]{1,130}$/
+const WORD_CHARACTERS_MAX = 130
+const PLAIN_WORD = /^[\x21-\x7e]+$/
+
+/** Text that is only ever compared, so that its characters do not matter. */
+export function isShort(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= WORD_CHARACTERS_MAX
+}
 
 /** A market, hash or transaction as the venue names it: one printable word. */
 export function isWord(value: unknown): value is string {
-  return typeof value === 'string' && PLAIN_WORD.test(value)
+  return isShort(value) && PLAIN_WORD.test(value)
 }
 
 /** A name of the venue's that goes into counters: short and printable. */

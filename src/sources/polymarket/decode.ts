@@ -7,6 +7,7 @@ import {
   hashOf,
   isDecimal,
   isPrice,
+  isShort,
   isWord,
   nameOf,
   priceOf,
@@ -147,11 +148,14 @@ const PRICE_CHANGE_KEYS = keys(
   'event_type market timestamp price_changes changes asset_id hash price size side best_bid best_ask',
 )
 const CHANGE_KEYS = keys('asset_id price size side hash best_bid best_ask')
+/** How many of them the present form has: with these there and no more keys, there is nothing new to look for. */
+const PRICE_CHANGE_FIELDS = 4
+const CHANGE_FIELDS = 7
 
 function priceChange(part: Part, out: Output): string | null {
   const market = part['market']
   const venueMs = timeOf(part['timestamp'])
-  if (!isWord(market)) return 'bad market'
+  if (!isShort(market)) return 'bad market'
   if (venueMs === 0) return 'bad timestamp'
   // Three generations: items of their own (2026), one token's items (2025), a single item (2024).
   const items = part['price_changes'] ?? part['changes'] ?? [part]
@@ -159,33 +163,36 @@ function priceChange(part: Part, out: Output): string | null {
   if (items.length > CHANGES_MAX) return `${items.length} items`
   const changes: LevelChange[] = []
   for (const item of items) {
-    const change = changeOf(item, part)
-    if (typeof change === 'string') {
-      out.rejects.push(`price_change: ${change}`)
-      continue
-    }
-    changes.push(change)
-    if (item !== part) noteDrift(item as Part, CHANGE_KEYS, 'price_change.item', out)
+    const change = changeOf(item, part, out)
+    if (typeof change === 'string') out.rejects.push(`price_change: ${change}`)
+    else changes.push(change)
   }
   if (changes.length > 0) out.events.push({ kind: 'price_change', market, venueMs, changes })
-  noteDrift(part, PRICE_CHANGE_KEYS, 'price_change', out)
+  const isPresent = part['price_changes'] !== undefined && part['event_type'] !== undefined
+  if (!isPresent || countKeys(part) !== PRICE_CHANGE_FIELDS) noteDrift(part, PRICE_CHANGE_KEYS, 'price_change', out)
   return null
 }
 
-function changeOf(value: unknown, frame: Part): LevelChange | string {
+function changeOf(value: unknown, frame: Part, out: Output): LevelChange | string {
   if (typeof value !== 'object' || value === null) return 'item is not an object'
   const item = value as Part
-  const token = item['asset_id'] ?? frame['asset_id']
-  const price = priceOf(item['price'])
-  const size = decimalOf(item['size'])
-  const side = sideOf(item['side'])
-  const hash = hashOf(item['hash'] ?? frame['hash'])
+  const { asset_id: id, price: priceValue, size: sizeValue, side: sideValue, hash: hashValue } = item
+  const { best_bid: bid, best_ask: ask } = item
+  const token = id ?? frame['asset_id']
+  const price = priceOf(priceValue)
+  const size = decimalOf(sizeValue)
+  const side = sideOf(sideValue)
+  const hash = hashOf(hashValue ?? frame['hash'])
   if (!isTokenId(token)) return 'bad asset_id'
   if (price === null) return 'bad price'
   if (size === null) return 'bad size'
   if (side === null) return 'bad side'
   if (hash === undefined) return 'bad hash'
-  return { token, side, price, size, hash, bestBid: bestOf(item['best_bid']), bestAsk: bestOf(item['best_ask']) }
+  const isWhole = id !== undefined && hashValue !== undefined && bid !== undefined && ask !== undefined
+  if (item !== frame && !(isWhole && countKeys(item) === CHANGE_FIELDS)) {
+    noteDrift(item, CHANGE_KEYS, 'price_change.item', out)
+  }
+  return { token, side, price, size, hash, bestBid: bestOf(bid), bestAsk: bestOf(ask) }
 }
 
 const TRADE_KEYS = keys('event_type market asset_id price size side fee_rate_bps timestamp transaction_hash')
@@ -334,6 +341,12 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map([
 
 function keys(words: string): ReadonlySet<string> {
   return new Set(words.split(' '))
+}
+
+function countKeys(part: Part): number {
+  let count = 0
+  for (const _ in part) count += 1
+  return count
 }
 
 function noteDrift(part: Part, known: ReadonlySet<string>, type: string, out: Output): void {
