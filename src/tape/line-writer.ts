@@ -2,19 +2,32 @@ import { isUtf8 } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { isJsonLine } from './json-check.ts'
 
-const AT = Buffer.from('{"at":')
-const FRAME = Buffer.from('","frame":')
 const HEX = Buffer.from('0123456789abcdef')
 const NEWLINE = 0x0a
+const CLOSING_BRACE = 0x7d
+/** Receive times have 16 digits from 2001 to 2286. */
+const AT_DIGITS = 16
+const AT_START = '{"at":'.length
+const LEAST_AT = 1e15
 /** Room for everything on a line but the connection and the payload. */
 const LINE_OVERHEAD = 64
 const USUAL_BYTES = 2 << 20
 /** A buffer that a burst has made larger than this is given back. */
 const MOST_KEPT_BYTES = 16 << 20
 
-/** A connection as the line needs it: `,"conn":"…","crc":"`. */
-export function connectionBytes(connection: string): Buffer {
-  return Buffer.from(`,"conn":${JSON.stringify(connection)},"crc":"`)
+/** A connection as its lines need it. */
+export interface LineConnection {
+  readonly json: string
+  /** The start of a frame's line with zeros for the receive time and the CRC. */
+  readonly template: Buffer
+  readonly crcStart: number
+}
+
+export function lineConnection(connection: string): LineConnection {
+  const json = JSON.stringify(connection)
+  const head = `{"at":${'0'.repeat(AT_DIGITS)},"conn":${json},"crc":"`
+  const template = Buffer.from(`${head}00000000","frame":`)
+  return { json, template, crcStart: Buffer.byteLength(head) }
 }
 
 /** Turns payloads into lines, in one buffer that is used again and again. */
@@ -36,7 +49,7 @@ export class LineWriter {
     if (this.#out.length > MOST_KEPT_BYTES) this.#out = Buffer.allocUnsafeSlow(USUAL_BYTES)
   }
 
-  frame(atUs: number, connection: Buffer, payload: Uint8Array): void {
+  frame(atUs: number, connection: LineConnection, payload: Uint8Array): void {
     const length = payload.length
     const stored = length > 0 && payload[length - 1] === NEWLINE ? payload.subarray(0, length - 1) : payload
     if (isUtf8(stored)) {
@@ -46,65 +59,38 @@ export class LineWriter {
   }
 
   /** `detail` is a JSON object as text on one line; the line's CRC covers it. */
-  mark(atUs: number, connection: Buffer, mark: string, detail: string): void {
+  mark(atUs: number, connection: LineConnection, mark: string, detail: string): void {
     this.#line(atUs, connection, crc32(detail), `mark":${JSON.stringify(mark)},"detail":${detail}`)
   }
 
-  #json(atUs: number, connection: Buffer, payload: Uint8Array): void {
-    this.#reserve(payload.length + connection.length + LINE_OVERHEAD)
-    this.#head(atUs, connection, crc32(payload))
-    this.#copy(FRAME)
-    this.#out.set(payload, this.#end)
-    this.#end += payload.length
-    this.#tail()
+  /** The usual line, made without any text. */
+  #json(atUs: number, connection: LineConnection, payload: Uint8Array): void {
+    const crc = crc32(payload)
+    if (atUs < LEAST_AT || atUs >= LEAST_AT * 10) {
+      this.#line(atUs, connection, crc, `frame":${asBuffer(payload).toString()}`)
+      return
+    }
+    const { template, crcStart } = connection
+    this.#reserve(template.length + payload.length + LINE_OVERHEAD)
+    const out = this.#out
+    const start = this.#end
+    const body = start + template.length
+    out.set(template, start)
+    writeDigits(out, start + AT_START, atUs)
+    for (let i = 0; i < 8; i += 1) out[start + crcStart + i] = HEX[(crc >>> (28 - 4 * i)) & 15] as number
+    out.set(payload, body)
+    const end = body + payload.length
+    out[end] = CLOSING_BRACE
+    out[end + 1] = NEWLINE
+    this.#end = end + 2
   }
 
   /** A line that is rare enough to be made of text. */
-  #line(atUs: number, connection: Buffer, crc: number, content: string): void {
-    this.#reserve(content.length * 3 + connection.length + LINE_OVERHEAD)
-    this.#head(atUs, connection, crc)
-    this.#end += this.#out.write(`","${content}`, this.#end)
-    this.#tail()
-  }
-
-  #head(atUs: number, connection: Buffer, crc: number): void {
-    this.#copy(AT)
-    this.#decimal(atUs)
-    this.#copy(connection)
-    let at = this.#end
-    for (let shift = 28; shift >= 0; shift -= 4) this.#out[at++] = HEX[(crc >>> shift) & 15] as number
-    this.#end = at
-  }
-
-  #tail(): void {
-    this.#out[this.#end] = 0x7d
-    this.#out[this.#end + 1] = NEWLINE
-    this.#end += 2
-  }
-
-  /** Short constants: a loop costs less than a call of `set`. */
-  #copy(bytes: Buffer): void {
-    const out = this.#out
-    const end = this.#end
-    for (let i = 0; i < bytes.length; i += 1) out[end + i] = bytes[i] as number
-    this.#end = end + bytes.length
-  }
-
-  #decimal(value: number): void {
-    let digits = 1
-    for (let limit = 10; limit <= value; limit *= 10) digits += 1
-    // Two halves, so that the divisions stay within 32 bits.
-    const high = Math.floor(value / 1e8)
-    let low = value - high * 1e8
-    let rest = high
-    for (let i = digits - 1; i >= 0; i -= 1) {
-      const half = i >= digits - 8 ? low : rest
-      const tenth = Math.floor(half / 10)
-      this.#out[this.#end + i] = 0x30 + half - tenth * 10
-      if (i >= digits - 8) low = tenth
-      else rest = tenth
-    }
-    this.#end += digits
+  #line(atUs: number, connection: LineConnection, crc: number, content: string): void {
+    const hex = crc.toString(16).padStart(8, '0')
+    const line = `{"at":${atUs},"conn":${connection.json},"crc":"${hex}","${content}}\n`
+    this.#reserve(line.length * 3)
+    this.#end += this.#out.write(line, this.#end)
   }
 
   #reserve(bytes: number): void {
@@ -112,6 +98,22 @@ export class LineWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#out.length * 2, this.#end + bytes))
     this.#out.copy(grown, 0, 0, this.#end)
     this.#out = grown
+  }
+}
+
+/** Sixteen digits in two halves, so that the divisions stay within 32 bits. */
+function writeDigits(out: Buffer, start: number, value: number): void {
+  const high = Math.floor(value / 1e8)
+  writeHalf(out, start, high)
+  writeHalf(out, start + 8, value - high * 1e8)
+}
+
+function writeHalf(out: Buffer, start: number, value: number): void {
+  let rest = value | 0
+  for (let i = start + 7; i >= start; i -= 1) {
+    const tenth = (rest / 10) | 0
+    out[i] = 0x30 + rest - tenth * 10
+    rest = tenth
   }
 }
 

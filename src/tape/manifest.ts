@@ -13,8 +13,9 @@ export type ManifestEvent = ClosedEvent | CompressedEvent | DeletedEvent
 export interface ClosedEvent {
   readonly event: 'closed'
   readonly segment: string
-  /** Of the uncompressed content. */
-  readonly sha256: string
+  /** Both of the uncompressed content. The SHA-256 may come later, with the compression. */
+  readonly crc32: string
+  readonly sha256: string | null
   readonly lines: number
   readonly bytes: number
   readonly first_at: number | null
@@ -26,6 +27,8 @@ export interface ClosedEvent {
 export interface CompressedEvent {
   readonly event: 'compressed'
   readonly segment: string
+  /** Of the uncompressed content. */
+  readonly sha256: string
   /** Of the compressed file. */
   readonly gz_sha256: string
   readonly gz_bytes: number

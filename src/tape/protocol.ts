@@ -13,7 +13,8 @@ export interface KnownSegment {
   /** Uncompressed. */
   readonly bytes: number
   readonly lines: number
-  readonly sha256: string
+  /** Of the uncompressed content, eight hex digits. */
+  readonly crc32: string
   readonly diskBytes: number
   readonly compressed: boolean
 }
@@ -36,7 +37,13 @@ export type WriterRequest =
   | { readonly type: 'retry'; readonly now: Now }
   /** Close the segment when it is old enough, though nothing comes. */
   | { readonly type: 'idle'; readonly now: Now }
-  | { readonly type: 'compressed'; readonly segment: string; readonly gzSha256: string; readonly gzBytes: number }
+  | {
+      readonly type: 'compressed'
+      readonly segment: string
+      readonly sha256: string
+      readonly gzSha256: string
+      readonly gzBytes: number
+    }
   | { readonly type: 'retain'; readonly id: number; readonly rule: RetentionRule }
   | { readonly type: 'close'; readonly now: Now }
 
@@ -95,9 +102,9 @@ export interface RetentionResult {
 export interface CompressRequest {
   readonly root: string
   readonly segment: string
-  /** The segment's length and hash by the manifest: a file that says otherwise is left as it is. */
+  /** The segment's length and CRC by the manifest: a file that says otherwise is left as it is. */
   readonly bytes: number
-  readonly sha256: string
+  readonly crc32: string
 }
 
 /** From the compressing thread. */
@@ -105,6 +112,7 @@ export type CompressReply =
   | {
       readonly ok: true
       readonly segment: string
+      readonly sha256: string
       readonly gzSha256: string
       readonly gzBytes: number
     }

@@ -14,7 +14,7 @@ import {
   type SegmentFiles,
   TEMPORARY,
 } from './layout.ts'
-import type { Manifest } from './manifest.ts'
+import type { ClosedEvent, Manifest } from './manifest.ts'
 import type { KnownSegment, Report } from './protocol.ts'
 import { type Scan, Scanner, scanFile } from './scan.ts'
 
@@ -97,6 +97,7 @@ function closeSegment(root: string, disk: Disk, manifest: Manifest, files: Segme
   manifest.append({
     event: 'closed',
     segment: name,
+    crc32: scan.crc32,
     sha256: scan.sha256,
     lines: scan.lines,
     bytes: scan.bytes,
@@ -104,7 +105,6 @@ function closeSegment(root: string, disk: Disk, manifest: Manifest, files: Segme
     last_at: scan.lastAtUs,
     repaired: { cut_bytes: scan.tornBytes, damaged_lines: scan.damagedLines },
   })
-  if (!files.plain) recordCompressed(root, manifest, name)
   return damaged
 }
 
@@ -119,7 +119,7 @@ function settle(
   const { name } = files
   const entry = manifest.entries.get(name)
   if (!entry?.closed) return null
-  const { bytes, lines, sha256 } = entry.closed
+  const { bytes, lines, crc32 } = entry.closed
   if (bytes === 0) {
     removeBoth(root, disk, name)
     return null
@@ -128,19 +128,21 @@ function settle(
   if (files.plain && files.compressed)
     disk.remove(entry.compressed ? plainPath(root, name) : compressedPath(root, name))
   if (files.compressed && (entry.compressed || !files.plain)) {
-    if (!entry.compressed) recordCompressed(root, manifest, name)
-    return { name, bytes, lines, sha256, diskBytes: statSync(compressedPath(root, name)).size, compressed: true }
+    if (!entry.compressed) recordCompressed(root, manifest, name, entry.closed)
+    return { name, bytes, lines, crc32, diskBytes: statSync(compressedPath(root, name)).size, compressed: true }
   }
   const size = statSync(plainPath(root, name)).size
   if (size > bytes) disk.truncate(plainPath(root, name), bytes)
   if (size < bytes) report('error', { segment: name, size, bytes }, `tape segment ${name} is shorter than recorded`)
-  return { name, bytes, lines, sha256, diskBytes: Math.min(size, bytes), compressed: false }
+  return { name, bytes, lines, crc32, diskBytes: Math.min(size, bytes), compressed: false }
 }
 
-function recordCompressed(root: string, manifest: Manifest, name: string): void {
+/** The manifest was lost, or someone compressed the segment by hand. */
+function recordCompressed(root: string, manifest: Manifest, name: string, closed: ClosedEvent): void {
   const content = readFileSync(compressedPath(root, name))
   const gz_sha256 = createHash('sha256').update(content).digest('hex')
-  manifest.append({ event: 'compressed', segment: name, gz_sha256, gz_bytes: content.length })
+  const sha256 = closed.sha256 ?? scanCompressed(compressedPath(root, name)).sha256
+  manifest.append({ event: 'compressed', segment: name, sha256, gz_sha256, gz_bytes: content.length })
 }
 
 function removeBoth(root: string, disk: Disk, name: string): void {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { LineReader } from './line-reader.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -16,22 +17,23 @@ export interface Scan {
   readonly damagedLines: number
   readonly firstAtUs: number | null
   readonly lastAtUs: number | null
-  /** Of the first `bytes` bytes. */
+  /** Both of the first `bytes` bytes. */
+  readonly crc32: string
   readonly sha256: string
 }
 
 /** Adds up chunk after chunk of a segment. */
 export class Scanner {
   readonly #reader = new LineReader()
-  #hash = createHash('sha256')
+  readonly #hash = createHash('sha256')
+  #crc = 0
   /** The hash and counts up to the last line that may stay. */
-  #kept: Omit<Scan, 'tornBytes' | 'tornLines'> = {
+  #kept: Omit<Scan, 'tornBytes' | 'tornLines' | 'crc32' | 'sha256'> = {
     bytes: 0,
     lines: 0,
     damagedLines: 0,
     firstAtUs: null,
     lastAtUs: null,
-    sha256: createHash('sha256').digest('hex'),
   }
   #rest: Buffer = Buffer.alloc(0)
   /** Lines with zero blocks in them since the last line that may stay, each with its newline. */
@@ -51,6 +53,7 @@ export class Scanner {
     const doubtfulBytes = this.#doubtful.reduce((sum, line) => sum + line.length, 0)
     return {
       ...this.#kept,
+      crc32: hex8(this.#crc),
       sha256: this.#hash.copy().digest('hex'),
       tornBytes: doubtfulBytes + this.#rest.length,
       tornLines: this.#doubtful.length + (this.#rest.length > 0 ? 1 : 0),
@@ -70,7 +73,9 @@ export class Scanner {
 
   #keep(bytes: Buffer, start: number, end: number): void {
     const record = this.#reader.read(bytes, start, end)
-    this.#hash.update(bytes.subarray(start, end + 1))
+    const line = bytes.subarray(start, end + 1)
+    this.#hash.update(line)
+    this.#crc = crc32(line, this.#crc)
     const kept = this.#kept
     this.#kept = {
       ...kept,
@@ -81,6 +86,10 @@ export class Scanner {
       lastAtUs: record?.atUs ?? kept.lastAtUs,
     }
   }
+}
+
+export function hex8(value: number): string {
+  return value.toString(16).padStart(8, '0')
 }
 
 /** Scans a plain segment on this thread. */

@@ -1,9 +1,10 @@
-import { createHash, type Hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { TapePosition } from '../core/tape.ts'
 import type { Disk } from './disk.ts'
 import { plainPath, segmentFolder, segmentName } from './layout.ts'
 import type { Manifest } from './manifest.ts'
 import type { KnownSegment, Now } from './protocol.ts'
+import { hex8, scanFile } from './scan.ts'
 
 /** Lines that are synced together. */
 export interface Group {
@@ -29,10 +30,11 @@ interface Segment {
   readonly name: string
   readonly file: number
   readonly openedMs: number
-  readonly hash: Hash
   /** Synced. The file may be longer after a failure. */
   bytes: number
   lines: number
+  /** Of those bytes. The SHA-256 costs too much here at full speed: the compressing thread computes it. */
+  crc: number
   firstAtUs: number | null
   lastAtUs: number | null
 }
@@ -81,10 +83,16 @@ export class SegmentWriter {
     })
   }
 
+  /** Closes the segment for good. */
   close(): void {
     this.#guarded(() => {
       this.#seal()
-      this.#closeIf(() => true)
+      const segment = this.#open
+      if (segment === null) return
+      // Nothing else is waiting now, so the segment need not wait for its hash until the next start.
+      this.#record(segment, scanFile(plainPath(this.#options.root, segment.name)).sha256)
+      this.#open = null
+      closeQuietly(this.#options.disk, segment.file)
     })
   }
 
@@ -112,8 +120,7 @@ export class SegmentWriter {
     disk.makeFolder(segmentFolder(root, name))
     const file = disk.create(plainPath(root, name))
     this.#options.onOpened(name)
-    const hash = createHash('sha256')
-    return { name, file, openedMs: now.monotonicMs, hash, bytes: 0, lines: 0, firstAtUs: null, lastAtUs: null }
+    return { name, file, openedMs: now.monotonicMs, bytes: 0, lines: 0, crc: 0, firstAtUs: null, lastAtUs: null }
   }
 
   #closeIf(condition: (segment: Segment) => boolean): void {
@@ -138,19 +145,20 @@ export class SegmentWriter {
     this.#broken = null
   }
 
-  #record(segment: Segment): void {
+  #record(segment: Segment, sha256: string | null = null): void {
     const { name, bytes, lines } = segment
-    const sha256 = segment.hash.copy().digest('hex')
+    const crc = hex8(segment.crc)
     this.#options.manifest.append({
       event: 'closed',
       segment: name,
+      crc32: crc,
       sha256,
       lines,
       bytes,
       first_at: segment.firstAtUs,
       last_at: segment.lastAtUs,
     })
-    this.#options.onClosed({ name, bytes, lines, sha256, diskBytes: bytes, compressed: false })
+    this.#options.onClosed({ name, bytes, lines, crc32: crc, diskBytes: bytes, compressed: false })
   }
 }
 
@@ -160,7 +168,7 @@ function extend(segment: Segment, group: Group): TapePosition[] {
     offset: segment.bytes + end.bytes,
     line: segment.lines + end.lines,
   }))
-  segment.hash.update(group.bytes)
+  segment.crc = crc32(group.bytes, segment.crc)
   segment.bytes += group.bytes.length
   segment.lines += group.ends.at(-1)?.lines ?? 0
   segment.firstAtUs ??= group.firstAtUs

@@ -310,15 +310,15 @@ class OpenTape implements Tape {
 
   #compress(segment: KnownSegment): void {
     if (segment.compressed || segment.bytes === 0) return
-    const { name, bytes, sha256 } = segment
-    this.#compressor.add({ root: this.#root, segment: name, bytes, sha256 })
+    const { name, bytes, crc32 } = segment
+    this.#compressor.add({ root: this.#root, segment: name, bytes, crc32 })
   }
 
   #compressed(reply: CompressReply): void {
     const { segment } = reply
     if (reply.ok) {
-      const { gzSha256, gzBytes } = reply
-      this.#post({ type: 'compressed', segment, gzSha256, gzBytes })
+      const { sha256, gzSha256, gzBytes } = reply
+      this.#post({ type: 'compressed', segment, sha256, gzSha256, gzBytes })
     } else if (this.#catalogue.endOf(segment) !== null) {
       this.#options.log.warn({ segment, reason: reply.trouble }, `tape segment ${segment} stays uncompressed for now`)
     }

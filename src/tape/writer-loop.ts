@@ -2,7 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { assertNever, describeError } from '../core/errors.ts'
 import type { Disk } from './disk.ts'
 import { compressedPath, plainPath } from './layout.ts'
-import { connectionBytes, LineWriter } from './line-writer.ts'
+import { type LineConnection, LineWriter, lineConnection } from './line-writer.ts'
 import type { Manifest } from './manifest.ts'
 import { type PackMessage, readPack } from './pack.ts'
 import type { Now, WriterReply, WriterRequest } from './protocol.ts'
@@ -130,7 +130,7 @@ export class WriterLoop {
     let firstAtUs = Number.NaN
     let lastAtUs = 0
     for (const pack of packs) {
-      const connections = pack.connections.map(connectionBytes)
+      const connections = pack.connections.map(lineConnection)
       const seen = (atUs: number) => {
         if (count === 0) firstAtUs = atUs
         lastAtUs = atUs
@@ -139,11 +139,11 @@ export class WriterLoop {
       readPack(pack, {
         frame: (atUs, connection, payload) => {
           seen(atUs)
-          lines.frame(atUs, connections[connection] as Buffer, payload)
+          lines.frame(atUs, connections[connection] as LineConnection, payload)
         },
         mark: (atUs, connection, mark, detail) => {
           seen(atUs)
-          lines.mark(atUs, connections[connection] as Buffer, mark, detail)
+          lines.mark(atUs, connections[connection] as LineConnection, mark, detail)
         },
       })
       ends.push({ bytes: lines.length, lines: count })
@@ -153,11 +153,11 @@ export class WriterLoop {
 
   #compressed(request: Extract<WriterRequest, { type: 'compressed' }>): void {
     const { root, disk, manifest } = this.#tape
-    const { segment, gzSha256, gzBytes } = request
+    const { segment, sha256, gzSha256, gzBytes } = request
     try {
       if (manifest.entries.get(segment)?.deleted) disk.remove(compressedPath(root, segment))
       else {
-        manifest.append({ event: 'compressed', segment, gz_sha256: gzSha256, gz_bytes: gzBytes })
+        manifest.append({ event: 'compressed', segment, sha256, gz_sha256: gzSha256, gz_bytes: gzBytes })
         disk.remove(plainPath(root, segment))
       }
       this.#post({ type: 'compressed', segment, diskBytes: gzBytes })
