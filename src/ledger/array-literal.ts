@@ -4,6 +4,7 @@
  */
 
 /** What needs no quotes inside an array literal; NULL would, and the empty text. */
+const ESCAPED = /["\\]/
 const PLAIN = /^[0-9A-Za-z.+_-]+$/
 
 /** A literal of numbers. NaN and infinities are written as they are, for the server to judge. */
@@ -13,20 +14,15 @@ export function numberArray(values: readonly number[]): string {
 
 /** A literal of texts. */
 export function textArray(values: readonly string[]): string {
-  let out = '{'
-  for (let index = 0; index < values.length; index += 1) {
-    if (index > 0) out += ','
-    const value = values[index] as string
-    out += PLAIN.test(value) && value.toUpperCase() !== 'NULL' ? value : quoted(value)
-  }
-  return `${out}}`
+  return `{${values.map(element).join(',')}}`
 }
 
 /** A literal of texts in which null stands for NULL. */
 export function nullableArray(values: readonly (string | null)[]): string {
-  return `{${values.map((value) => (value === null ? 'NULL' : quoted(value))).join(',')}}`
+  return `{${values.map((value) => (value === null ? 'NULL' : element(value))).join(',')}}`
 }
 
-function quoted(value: string): string {
-  return `"${value.replaceAll(/["\\]/g, '\\$&')}"`
+function element(value: string): string {
+  if (PLAIN.test(value) && value.toUpperCase() !== 'NULL') return value
+  return ESCAPED.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : `"${value}"`
 }

@@ -56,7 +56,10 @@ export class Connection {
     try {
       await this.#contact()
     } catch (error) {
-      if (error instanceof PermanentError) throw error
+      if (error instanceof PermanentError) {
+        await this.close()
+        throw error
+      }
       failures = 1
     }
     this.#loop = this.#keep(failures)

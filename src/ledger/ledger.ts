@@ -96,9 +96,15 @@ export function openLedger(options: LedgerOptions): Ledger {
     },
   })
   const run = <T>(work: (database: Database, days: Partitions) => Promise<T>) =>
-    connection.run((database) => {
+    connection.run(async (database) => {
       if (partitions === null) throw new TransientError('the database is not prepared yet')
-      return work(database, partitions)
+      try {
+        return await work(database, partitions)
+      } catch (error) {
+        // A partition may have been dropped behind our back; the next attempt looks again.
+        partitions.forget()
+        throw error
+      }
     })
   return {
     status: connection.status,
@@ -204,15 +210,9 @@ function streamMethods(run: Run, cache: TokenKeys, clock: Clock): StreamLedger {
         const nowMs = clock.wallMs()
         const checked = checkBatch(batch, (venueMs) => days.accepts(venueMs, nowMs))
         await days.ensure(timesOf(checked.batch))
-        try {
-          const { commit, keys } = await database.transaction((session) => storeBatch(session, checked, cache, nowMs))
-          cache.remember(keys)
-          return commit
-        } catch (error) {
-          // A partition may have been dropped behind our back; the next attempt looks again.
-          days.forget()
-          throw error
-        }
+        const { commit, keys } = await database.transaction((session) => storeBatch(session, checked, cache, nowMs))
+        cache.remember(keys)
+        return commit
       }),
   }
 }

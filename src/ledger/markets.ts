@@ -43,16 +43,29 @@ const COLUMNS: readonly Column[] = [
 const NAMES = COLUMNS.map(([name]) => name)
 
 const UPSERT = `
-  INSERT INTO markets (${NAMES.join(', ')}, row_hash, first_seen_at, updated_at)
-  SELECT m.*, to_timestamp($${COLUMNS.length + 2} / 1000.0), to_timestamp($${COLUMNS.length + 2} / 1000.0)
-  FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')}, $${COLUMNS.length + 1}::text[]) AS m
+  INSERT INTO markets AS m (${NAMES.join(', ')}, row_hash, raw, raw_hash, raw_at, first_seen_at, updated_at)
+  SELECT ${NAMES.join(', ')}, row_hash, raw::jsonb, raw_hash,
+         CASE WHEN raw IS NOT NULL THEN observed.at END, observed.at, observed.at
+  FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')},
+              $${COLUMNS.length + 1}::text[], $${COLUMNS.length + 2}::text[], $${COLUMNS.length + 3}::text[])
+         AS n (${NAMES.join(', ')}, row_hash, raw, raw_hash),
+       to_timestamp($${COLUMNS.length + 4} / 1000.0) AS observed (at)
   ON CONFLICT (condition_id) DO UPDATE SET
-    ${[...NAMES, 'row_hash', 'updated_at'].map((name) => `${name} = EXCLUDED.${name}`).join(', ')}`
+    ${[...NAMES.slice(1), 'row_hash', 'updated_at'].map((name) => `${name} = EXCLUDED.${name}`).join(', ')},
+    ${['raw', 'raw_hash', 'raw_at'].map((name) => `${name} = coalesce(EXCLUDED.${name}, m.${name})`).join(', ')}`
 
 interface Known {
   readonly rowHash: string
-  readonly rawHash: string
+  readonly rawHash: string | null
   readonly rawAtMs: number
+}
+
+interface Written {
+  readonly values: readonly (string | null)[]
+  readonly hash: string
+  /** Null when what is stored stays. */
+  readonly raw: string | null
+  readonly rawHash: string | null
 }
 
 /** Inserts or updates the markets that differ from what is stored; returns how many did. Sorted by id, given once each. */
@@ -61,10 +74,10 @@ export async function upsertMarkets(session: Session, markets: readonly Market[]
   for (let start = 0; start < markets.length; start += CHUNK) {
     const chunk = markets.slice(start, start + CHUNK)
     const known = await loadKnown(session, chunk)
-    const changed = new Set(await writeRows(session, chunk, known, observedMs))
-    for (const id of await writeRaw(session, chunk, known, observedMs)) changed.add(id)
+    const changed = chunk.flatMap((market) => changeOf(market, known.get(market.conditionId), observedMs) ?? [])
+    if (changed.length > 0) await writeRows(session, changed, observedMs)
     await upsertMarketTokens(session, chunk)
-    written += changed.size
+    written += changed.length
   }
   return written
 }
@@ -125,50 +138,27 @@ async function loadKnown(session: Session, markets: readonly Market[]): Promise<
   )
 }
 
-async function writeRows(
-  session: Session,
-  markets: readonly Market[],
-  known: ReadonlyMap<string, Known>,
-  observedMs: number,
-): Promise<string[]> {
-  const rows = markets.map((market) => {
-    const values = COLUMNS.map(([, , value]) => value(market))
-    return { id: market.conditionId, values, hash: hashOf(JSON.stringify(values)) }
-  })
-  const changed = rows.filter((row) => known.get(row.id)?.rowHash !== row.hash)
-  if (changed.length === 0) return []
-  const arrays = COLUMNS.map((_, index) => nullableArray(changed.map((row) => asText(row.values[index]))))
-  await session.query(UPSERT, [...arrays, textArray(changed.map((row) => row.hash)), observedMs])
-  return changed.map((row) => row.id)
+/** What has to be written of a market; null when the stored row still holds. */
+function changeOf(market: Market, known: Known | undefined, observedMs: number): Written | null {
+  const values = COLUMNS.map(([, , value]) => asText(value(market)))
+  const hash = hashOf(JSON.stringify(values))
+  const rawIsDue = known === undefined || Math.abs(observedMs - known.rawAtMs) >= RAW_AGE_MS_MAX
+  const raw = rawIsDue ? rawOf(market) : null
+  const rawHash = raw === null ? null : hashOf(raw)
+  const rawChanged = rawHash !== null && rawHash !== known?.rawHash
+  if (!rawChanged && known?.rowHash === hash) return null
+  return { values, hash, raw: rawChanged ? raw : null, rawHash: rawChanged ? rawHash : null }
 }
 
-async function writeRaw(
-  session: Session,
-  markets: readonly Market[],
-  known: ReadonlyMap<string, Known>,
-  observedMs: number,
-): Promise<string[]> {
-  const changed: { id: string; raw: string; hash: string }[] = []
-  for (const market of markets) {
-    const before = known.get(market.conditionId)
-    if (before !== undefined && Math.abs(observedMs - before.rawAtMs) < RAW_AGE_MS_MAX) continue
-    const raw = rawOf(market)
-    const hash = hashOf(raw)
-    if (before?.rawHash !== hash) changed.push({ id: market.conditionId, raw, hash })
-  }
-  if (changed.length === 0) return []
-  await session.query(
-    `UPDATE markets m SET raw = r.raw::jsonb, raw_hash = r.hash, raw_at = to_timestamp($4 / 1000.0)
-     FROM unnest($1::text[], $2::text[], $3::text[]) AS r (id, raw, hash)
-     WHERE m.condition_id = r.id`,
-    [
-      textArray(changed.map((row) => row.id)),
-      textArray(changed.map((row) => row.raw)),
-      textArray(changed.map((row) => row.hash)),
-      observedMs,
-    ],
-  )
-  return changed.map((row) => row.id)
+async function writeRows(session: Session, rows: readonly Written[], observedMs: number): Promise<void> {
+  const arrays = COLUMNS.map((_, index) => nullableArray(rows.map((row) => row.values[index] ?? null)))
+  await session.query(UPSERT, [
+    ...arrays,
+    textArray(rows.map((row) => row.hash)),
+    nullableArray(rows.map((row) => row.raw)),
+    nullableArray(rows.map((row) => row.rawHash)),
+    observedMs,
+  ])
 }
 
 /** Inserts missing tokens and corrects what is known of others. The venue's listing is the authority on both. */
@@ -212,6 +202,6 @@ function hashOf(text: string): string {
   return createHash('sha1').update(text).digest('hex')
 }
 
-function asText(value: string | boolean | null | undefined): string | null {
-  return value === null || value === undefined ? null : String(value)
+function asText(value: string | boolean | null): string | null {
+  return value === null ? null : String(value)
 }

@@ -48,7 +48,7 @@ export function quietLogger(lines: string[] = []): Logger {
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tapekeeper-'))
   chmodSync(folder, 0o755)
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
+  atExit(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
   return folder
 }
 
@@ -94,12 +94,24 @@ export async function administer(url: string, text: string, values: unknown[] = 
 const servers = new Map<string, Promise<string>>()
 const templates = new Map<string, Promise<void>>()
 
+const endings: (() => void)[] = []
+
+/** The newest first, so that a server ends before its folder goes. */
+function atExit(ending: () => void): void {
+  if (endings.length === 0) {
+    process.on('exit', () => {
+      for (const each of endings.reverse()) each()
+    })
+  }
+  endings.push(ending)
+}
+
 function startServer(kind: TestServerKind): Promise<string> {
   const starting = (async () => {
     const dataDir = temporaryFolder()
     const programs = kind.programs === null ? {} : { packageFolder: packageFolderWith(kind.programs) }
     const server = new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger(), ...programs })
-    process.on('exit', () => {
+    atExit(() => {
       const pid = readPostmasterFile(join(dataDir, 'postgres'))?.pid
       if (pid) signalProcess(pid, 'SIGQUIT')
     })

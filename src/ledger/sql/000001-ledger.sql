@@ -25,9 +25,9 @@ CREATE TABLE markets (
   volume_24h        numeric,
   liquidity         numeric,
   resolution_status text,
-  raw               jsonb NOT NULL DEFAULT '{}',
+  raw               jsonb DEFAULT '{}',
   raw_at            timestamptz,
-  raw_hash          text NOT NULL DEFAULT '',
+  raw_hash          text,
   row_hash          text NOT NULL DEFAULT '',
   first_seen_at     timestamptz NOT NULL,
   updated_at        timestamptz NOT NULL
