@@ -33,7 +33,7 @@ export interface Logging {
   /** A text (a password, a token) that must never be written from now on. */
   addSecret(text: string): void
   /** Entries that could not be handed to an observer or written. */
-  readonly failures: number
+  failures(): number
 }
 
 const MESSAGE_LENGTH_MAX = 2_000
@@ -52,7 +52,7 @@ export function createLogging(options: LoggingOptions): Logging {
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date(options.clock.wallMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: {},
+      serializers: { err: (err: unknown) => err }, // plain data already
     },
     lineSink(options, state),
   )
@@ -93,9 +93,7 @@ export function createLogging(options: LoggingOptions): Logging {
     addSecret(text) {
       if (text.length >= SECRET_LENGTH_MIN) secrets.add(text)
     },
-    get failures() {
-      return state.failures
-    },
+    failures: () => state.failures,
   }
 }
 

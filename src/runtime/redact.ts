@@ -1,12 +1,15 @@
 const MASK = '***'
 
-/** Text in place of which a person can read nothing secret: passwords in URLs, bearer tokens, keys in queries. */
+/**
+ * The text without what must stay secret: passwords in URLs, bearer tokens, keys in queries. It masks too much rather
+ * than too little, and every repetition has a bound, so that a long line cannot take long.
+ */
 export function redactText(text: string): string {
   return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):[^\s/?#]*@/gi, `$1:${MASK}@`)
-    .replace(/\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi, `$1 ${MASK}`)
-    .replace(/([?&](?:api_?key|key|token|access_token|secret|password|signature)=)[^&\s#]+/gi, `$1${MASK}`)
-    .replace(/\b(password|passwd|secret|pgpassword)(\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;]+)/gi, `$1$2${MASK}`)
+    .replace(/([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/?#@"'<>]{0,100}):[^\s"'<>]{1,256}@/gi, `$1:${MASK}@`)
+    .replace(/\b(bearer|basic) {1,3}[\w+/=.~-]{8,2000}/gi, `$1 ${MASK}`)
+    .replace(/([?&](?:api_?key|key|token|access_token|secret|password|signature)=)[^&\s#"'<>]{1,2000}/gi, `$1${MASK}`)
+    .replace(/\b(password|passwd|secret|pgpassword)( ?[=:] ?)[^\s,;]{1,256}/gi, `$1$2${MASK}`)
 }
 
 // Only whole names: `token`, `token_id` and `tokens` are what this program is about.
@@ -28,6 +31,7 @@ const DEPTH_MAX = 5
 const ENTRIES_MAX = 50
 const NODES_MAX = 500
 const TEXT_LENGTH_MAX = 4_000
+const TEXTS_LENGTH_MAX = 16_000
 
 /**
  * A copy of `value` that is safe to write anywhere: plain data, secrets masked by `hide`, depth, size and text
@@ -35,8 +39,12 @@ const TEXT_LENGTH_MAX = 4_000
  */
 export function redact(value: unknown, hide: (text: string) => string = redactText): unknown {
   let nodes = 0
-  const text = (raw: string): string =>
-    hide(raw.length <= TEXT_LENGTH_MAX ? raw : `${raw.slice(0, TEXT_LENGTH_MAX)}… (${raw.length} characters)`)
+  let textLeft = TEXTS_LENGTH_MAX
+  const text = (raw: string): string => {
+    const most = Math.min(TEXT_LENGTH_MAX, textLeft)
+    textLeft -= Math.min(raw.length, most)
+    return raw.length <= most ? hide(raw) : `${hide(raw.slice(0, most))}… (${raw.length} characters)`
+  }
 
   const copyOf = (item: unknown, depth: number): unknown => {
     nodes += 1

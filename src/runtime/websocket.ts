@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { Clock } from '../core/clock.ts'
 import { describeError, TransientError } from '../core/errors.ts'
-import { createTokenBucket, takeAll } from './rate-limit.ts'
 import { parseRetryAfter } from './retry-after.ts'
+import { TokenBucket, Turnstile } from './turnstile.ts'
 
 export interface WebSocketOptions {
   readonly url: string
@@ -105,6 +105,7 @@ export interface Pacer {
 
 /** Spreads new connections to one host: `burst` at once, then `perSecond`. */
 export function createPacer(clock: Clock, perSecond: number, burst: number): Pacer {
-  const bucket = createTokenBucket(clock, perSecond, burst)
-  return { turn: (signal) => takeAll([bucket], clock, signal) }
+  const turnstile = new Turnstile(clock)
+  const buckets = [new TokenBucket(clock, perSecond, burst)]
+  return { turn: (signal) => turnstile.pass('', buckets, signal) }
 }
