@@ -1,100 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, describe, test } from 'node:test'
-import type { CycleResult, PollingCollector } from '../../core/collector.ts'
+import { describe, test } from 'node:test'
 import { TransientError } from '../../core/errors.ts'
-import { SimulatedClock } from '../../sim/clock.ts'
-import { createPolymarketSource, type PolymarketSource } from './index.ts'
-import {
-  collectorContext,
-  conditionId,
-  gammaMarket,
-  jsonServer,
-  MemoryStore,
-  MemoryTape,
-  market,
-  type Reply,
-  type Request,
-  testHttp,
-  testRandom,
-  tokenId,
-} from './support.test.ts'
-
-const http = testHttp()
-after(() => http.close())
-
-type Venue = (request: Request) => Reply
-
-interface Scene {
-  readonly source: PolymarketSource
-  readonly store: MemoryStore
-  readonly clock: SimulatedClock
-  readonly requests: readonly Request[]
-  readonly log: ReturnType<typeof collectorContext>['log']
-  /** One cycle of a collector; time stands still unless the store fails. */
-  cycle(name: string): Promise<CycleResult>
-}
-
-async function withVenue(venue: Venue, use: (scene: Scene) => Promise<void>, maxMarkets = 1000): Promise<void> {
-  const server = await jsonServer(venue)
-  const clock = new SimulatedClock()
-  const { context, log } = collectorContext(clock)
-  const store = new MemoryStore()
-  const urls = { gammaUrl: `${server.url}/gamma`, clobUrl: `${server.url}/clob`, dataUrl: server.url, wsUrl: 'ws://x' }
-  const intervals = { marketsIntervalMs: 1, priceIntervalMs: 1, orderbookIntervalMs: 60_000, resolutionIntervalMs: 1 }
-  const stream = { maxTokensPerConnection: 500, pingIntervalMs: 10_000, stallTimeoutMs: 30_000 }
-  const critical = { markets: true, prices: true, orderbooks: true, resolutions: false, trades: true }
-  const source = createPolymarketSource({
-    settings: { ...urls, ...intervals, ...stream, maxMarkets, orderbookDepth: 2, critical },
-    http,
-    store,
-    tape: new MemoryTape(),
-    clock,
-    random: testRandom(),
-    bootId: 'boot',
-  })
-  const named = (name: string): PollingCollector => {
-    const found = source.polling.find((collector) => collector.name === name)
-    assert.ok(found !== undefined)
-    return found
-  }
-  const cycle = (name: string) => moving(clock, named(name).collectOnce(context))
-  try {
-    await use({ source, store, clock, requests: server.requests, log, cycle })
-  } finally {
-    await server.close()
-  }
-}
-
-/** Moves the clock whenever the work waits for it. */
-async function moving<T>(clock: SimulatedClock, work: Promise<T>): Promise<T> {
-  let ended = false
-  const end = () => {
-    ended = true
-  }
-  work.then(end, end)
-  while (!ended) {
-    await new Promise((resolve) => setTimeout(resolve, 1))
-    const waits = clock.pending().filter((sleep) => sleep.delayMs <= 30_000)
-    if (waits[0] !== undefined) await clock.advance(Math.max(0, waits[0].dueMs - clock.monotonicMs()))
-  }
-  return work
-}
-
-/** A Gamma that serves these rows: by id where ids are given, else by cursor, `pageSize` a page. */
-function gamma(rows: () => readonly Record<string, unknown>[], pageSize = 100): Venue {
-  return ({ query }) => {
-    const ids = query.getAll('condition_ids')
-    const closed = query.get('closed') === 'true'
-    const fitting = rows().filter((row) => (row['closed'] === true) === closed)
-    if (ids.length > 0) return { body: { markets: fitting.filter((row) => ids.includes(String(row['conditionId']))) } }
-    const start = Number(query.get('after_cursor') ?? 0)
-    const next = start + pageSize < fitting.length ? { next_cursor: String(start + pageSize) } : {}
-    return { body: { markets: fitting.slice(start, start + pageSize), ...next } }
-  }
-}
-
-const rowsOf = (from: number, to: number, changes: Record<string, unknown> = {}) =>
-  Array.from({ length: to - from + 1 }, (_, index) => gammaMarket(from + index, changes))
+import { gamma, rowsOf, type Venue, withVenue } from './scene.test.ts'
+import { conditionId, gammaMarket, market, tokenId } from './support.test.ts'
 
 describe('polymarket.markets', () => {
   test('stores the open markets and tracks their tokens', async () => {
@@ -184,6 +92,22 @@ describe('polymarket.markets', () => {
         assert.equal(source.registry.tracks(conditionId(3)), true)
       },
     )
+  })
+
+  test('keeps a market that moved past the cursor while the pages were read', async () => {
+    const known = gamma(() => rowsOf(1, 3))
+    const listed = gamma(() => rowsOf(2, 3))
+    let moved = false
+    const venue: Venue = (request) => (moved && !request.query.has('condition_ids') ? listed(request) : known(request))
+    await withVenue(venue, async ({ cycle, source }) => {
+      await cycle('polymarket.markets')
+      moved = true
+      for (let count = 0; count < 3; count += 1) {
+        const { details } = await cycle('polymarket.markets')
+        assert.deepEqual([details['missing'], details['closed'], details['tracked']], [1, 0, 3])
+      }
+      assert.equal(source.registry.tracks(conditionId(1)), true)
+    })
   })
 
   test('a bad row is a dead letter, once, and its neighbours are stored', async () => {
@@ -378,122 +302,5 @@ describe('polymarket.orderbooks', () => {
       source.registry.addTracked([market(1)])
       assert.equal((await first).items, 2)
     })
-  })
-})
-
-const ENDED = { closed: true, acceptingOrders: false, umaResolutionStatus: 'resolved' }
-
-describe('polymarket.resolutions', () => {
-  test('finds the ends of the newest closed markets and of those the ledger asks for', async () => {
-    const rows = [
-      ...rowsOf(1, 3, { ...ENDED, outcomePrices: '["1", "0"]' }),
-      ...rowsOf(10, 11, { ...ENDED, outcomePrices: '["0", "1"]' }),
-      gammaMarket(20),
-    ]
-    const listed = gamma(() => rows.slice(0, 3))
-    const known = gamma(() => rows)
-    const venue: Venue = (request) => (request.query.has('condition_ids') ? known(request) : listed(request))
-    await withVenue(venue, async ({ cycle, store, source }) => {
-      source.registry.replaceTracked([market(10)])
-      store.unresolved = [conditionId(1), conditionId(10), conditionId(11), conditionId(20)]
-      const result = await cycle('polymarket.resolutions')
-      assert.equal(result.items, 5)
-      assert.equal(store.resolutions.get(conditionId(1))?.winnerTokenId, tokenId(1, 0))
-      assert.equal(store.resolutions.get(conditionId(11))?.winnerTokenId, tokenId(11, 1))
-      assert.equal(store.resolutions.get(conditionId(11))?.detectionMethod, 'gamma')
-      assert.equal(store.resolutions.has(conditionId(20)), false)
-      assert.deepEqual(store.checked, store.unresolved)
-      assert.deepEqual([result.details['winners'], result.details['unknown']], [5, 1])
-    })
-  })
-
-  test('asks the CLOB only where there is a doubt', async () => {
-    const rows = [
-      gammaMarket(1, { ...ENDED, outcomePrices: '["1", "0"]' }),
-      gammaMarket(2, { ...ENDED, outcomePrices: '["0", "0"]' }),
-      gammaMarket(3, { ...ENDED, outcomePrices: '["0.5", "0.5"]' }),
-      gammaMarket(4, { ...ENDED, outcomePrices: '["0.0000004", "0.9999996"]' }),
-      gammaMarket(5, { ...ENDED, umaResolutionStatus: undefined, outcomePrices: '["0.2", "0.8"]' }),
-    ]
-    const listing = gamma(() => rows)
-    const clob = (number: number, winner: number | null): Reply => ({
-      body: {
-        condition_id: conditionId(number),
-        closed: true,
-        is_50_50_outcome: winner === null,
-        tokens: [0, 1].map((index) => ({ token_id: tokenId(number, index), outcome: '', winner: winner === index })),
-      },
-    })
-    const venue: Venue = (request) => {
-      if (request.path.startsWith('/gamma')) return listing(request)
-      if (request.path.endsWith(conditionId(2))) return clob(2, 1)
-      if (request.path.endsWith(conditionId(3))) return clob(3, null)
-      return { status: 404, body: { error: 'market not found' } }
-    }
-    await withVenue(venue, async ({ cycle, store, requests }) => {
-      const result = await cycle('polymarket.resolutions')
-      const asked = requests.filter((request) => request.path.startsWith('/clob/markets/'))
-      assert.deepEqual(
-        asked.map((request) => request.path.slice(-1)),
-        ['2', '3', '4'],
-      )
-      const methods = [1, 2, 3, 4, 5].map((number) => store.resolutions.get(conditionId(number))?.detectionMethod)
-      assert.deepEqual(methods, ['gamma', 'clob', 'gamma+clob', undefined, undefined])
-      assert.equal(store.resolutions.get(conditionId(3))?.result, 'split')
-      assert.equal(result.details['clob_asked'], 3)
-    })
-  })
-
-  test('a cycle without news reads one page', async () => {
-    const rows = rowsOf(1, 300, { ...ENDED, outcomePrices: '["1", "0"]' })
-    await withVenue(
-      gamma(() => rows),
-      async ({ cycle, store, requests }) => {
-        assert.equal((await cycle('polymarket.resolutions')).items, 300)
-        const before = requests.length
-        assert.equal((await cycle('polymarket.resolutions')).items, 0)
-        assert.equal(requests.length - before, 1)
-        assert.equal(store.resolutions.size, 300)
-      },
-    )
-  })
-
-  test('never reads more than its share of closed markets', async () => {
-    await withVenue(
-      gamma(() => rowsOf(1, 3000, ENDED), 10),
-      async ({ cycle, requests }) => {
-        await cycle('polymarket.resolutions')
-        assert.equal(requests.filter((request) => request.path.startsWith('/gamma')).length, 10)
-      },
-    )
-  })
-
-  test('without the listing, the lookups still count', async () => {
-    const known = gamma(() => [gammaMarket(1, { ...ENDED, outcomePrices: '["1", "0"]' })])
-    const venue: Venue = (request) => (request.query.has('condition_ids') ? known(request) : { status: 500, body: {} })
-    await withVenue(venue, async ({ cycle, store }) => {
-      store.unresolved = [conditionId(1)]
-      const result = await cycle('polymarket.resolutions')
-      assert.equal(result.items, 1)
-      assert.match(String(result.details['partial']), /500/)
-    })
-  })
-
-  test('a store that is gone fails the cycle', async () => {
-    const rows = [gammaMarket(1, { ...ENDED, outcomePrices: '["1", "0"]' })]
-    await withVenue(
-      gamma(() => rows),
-      async ({ cycle, store }) => {
-        store.failures = 100
-        await assert.rejects(cycle('polymarket.resolutions'), /the database is away/)
-      },
-    )
-    await withVenue(
-      gamma(() => []),
-      async ({ cycle, store }) => {
-        store.failures = 100
-        await assert.rejects(cycle('polymarket.resolutions'), /the database is away/)
-      },
-    )
   })
 })

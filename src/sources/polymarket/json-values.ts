@@ -62,7 +62,7 @@ function parseJson(text: string): unknown {
 
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d{1,9})?\s*(Z|[+-]\d{2}(?::?\d{2})?)?)?$/
 
-/** The venue's time forms (`2026-07-24T00:00:00.123456Z`, `2026-07-24 00:00:16+00`, `2026-07-24`) as ISO 8601 in UTC. */
+/** The venue's time forms (`2026-07-24T00:00:00.123456Z`, `2026-07-24 00:00:16+00`, `2026-07-24`) as ISO 8601, UTC. */
 export function isoTime(value: unknown): string | null {
   if (typeof value !== 'string') return null
   const match = TIME.exec(value.trim())

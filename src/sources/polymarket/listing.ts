@@ -73,6 +73,11 @@ export function isTradable(market: Market): boolean {
   return !market.closed && market.acceptingOrders && market.tokens.length > 0
 }
 
+/** The markets with the highest 24 h volume, highest first. */
+export function mostTraded(markets: readonly Market[], count: number): readonly Market[] {
+  return [...markets].sort((a, b) => volumeOf(b) - volumeOf(a)).slice(0, count)
+}
+
 function volumeOf(market: Market): number {
   return Number(market.volume24h ?? 0)
 }

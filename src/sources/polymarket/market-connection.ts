@@ -3,6 +3,7 @@ import type { StreamStatus } from '../../core/collector.ts'
 import { createAbort } from '../../runtime/abort.ts'
 import { type OpenSocket, openWebSocket } from '../../runtime/websocket.ts'
 import { createDeferred } from './deferred.ts'
+import { createPulse } from './pulse.ts'
 import { createSilenceWatch, type SilenceWatch } from './silence.ts'
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
 import type { TapeGate } from './tape-gate.ts'
@@ -25,7 +26,7 @@ export interface ConnectionOptions {
   readonly replaces: string | null
 }
 
-/** Why a connection is no longer any good. `closed`: it is gone; the others: it is still there and should be replaced. */
+/** Why a connection is no longer any good. `closed`: it is gone; otherwise it is there and should be replaced. */
 export type ConnectionEnd =
   | { readonly kind: 'closed'; readonly why: string }
   | { readonly kind: 'stalled'; readonly why: string }
@@ -53,8 +54,6 @@ export interface MarketConnection {
 /** Only frames this short are looked at; everything else goes to the tape unseen. */
 const CONTROL_BYTES_MAX = 64
 const OPEN_BRACKET = 0x5b
-/** How many ping intervals without any answer make a connection dead, with half of one for the way. */
-const SILENT_PINGS_MAX = 2.5
 
 /** Connects and marks the opening on the tape; rejects with TransientError when the venue cannot be reached. */
 export async function openMarketConnection(options: ConnectionOptions): Promise<MarketConnection> {
@@ -137,46 +136,22 @@ function assemble(
   socket: OpenSocket,
   openedMs: number,
 ): MarketConnection {
-  const { id, clock, gate, pingIntervalMs, stallTimeoutMs, inheritedRate, patience } = options
+  const { id, clock, gate, stallTimeoutMs, inheritedRate, patience } = options
   const { heard } = ears
-  let startedMs: number | null = null
-  let lastPingMs = openedMs
-  let lastAnswerMs = openedMs
+  const silence = createSilenceWatch({ stallTimeoutMs, startMs: openedMs, inheritedRate, patience })
+  const pulse = createPulse({ ...options, silence, heard, startMs: openedMs, ping: () => socket.send('PING') })
   const subscriptions = createSubscriptions({
     clock,
     signal: options.signal,
     paceMs: options.subscribePaceMs,
     send: socket.send,
     onSent: (kind, ids) => {
-      if (startedMs === null) lastPingMs = clock.monotonicMs()
-      startedMs ??= lastPingMs
+      pulse.start(clock.monotonicMs())
       gate.mark(id, kind, { assets_ids: ids })
     },
     onError: ears.ended.reject,
   })
-  const silence = createSilenceWatch({ stallTimeoutMs, startMs: openedMs, inheritedRate, patience })
-
-  const stall = (why: string, detail: Readonly<Record<string, unknown>>): void => {
-    gate.mark(id, 'stall', { reason: why, ...detail })
-    ears.end({ kind: 'stalled', why })
-  }
   let judged = false
-  const judge = (nowMs: number): void => {
-    const silentMs = nowMs - lastAnswerMs
-    const suspicion = silence.suspicion(nowMs)
-    if (silentMs > pingIntervalMs * SILENT_PINGS_MAX) {
-      judged = true
-      stall(`no answer for ${seconds(silentMs)} s`, { silent_ms: Math.round(silentMs) })
-    } else if (suspicion !== null) {
-      judged = true
-      const expected = suspicion.expectedFrames
-      const more = expected === null ? 'since the subscription' : `where ${Math.round(expected)} frames were due`
-      stall(`silent for ${seconds(suspicion.silentMs)} s ${more}`, {
-        silent_ms: Math.round(suspicion.silentMs),
-        expected_frames: expected === null ? null : Math.round(expected),
-      })
-    }
-  }
 
   return {
     id,
@@ -193,26 +168,15 @@ function assemble(
     },
     openedMs,
     tick(nowMs, mayJudge) {
-      if (heard.frames + heard.answers + heard.pongs > 0) lastAnswerMs = nowMs
-      if (heard.answers > 0) silence.noteAnswer(nowMs)
-      silence.note(heard.frames, nowMs)
-      heard.frames = 0
-      heard.answers = 0
-      heard.pongs = 0
-      if (startedMs === null) return
-      if (nowMs - lastPingMs >= pingIntervalMs) {
-        lastPingMs = nowMs
-        socket.send('PING')
-      }
-      if (mayJudge && !judged) judge(nowMs)
+      const stall = pulse.beat(nowMs)
+      if (stall === null || judged || !mayJudge) return
+      judged = true
+      gate.mark(id, 'stall', stall)
+      ears.end({ kind: 'stalled', why: stall.reason })
     },
     close(reason) {
       heard.goodbye = reason
       socket.close(1000, reason)
     },
   }
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(ms < 10_000 ? 1 : 0)
 }

@@ -6,7 +6,7 @@ import type { BadInput } from './bad-input.ts'
 import { storeChunks } from './chunks.ts'
 import type { DriftCounter } from './drift.ts'
 import type { GammaClient } from './gamma.ts'
-import { isTradable, sweepOpenMarkets } from './listing.ts'
+import { isTradable, mostTraded, sweepOpenMarkets } from './listing.ts'
 import type { MarketReader } from './market-reader.ts'
 import type { TokenRegistry } from './token-registry.ts'
 
@@ -27,23 +27,34 @@ const MARKETS_PER_TRANSACTION = 500
 /** Markets that left the listing and are looked up in one cycle; the others wait for the next one. */
 const LOOKUPS_MAX = 1_000
 
+interface Missing {
+  readonly missing: number
+  /** Those that are as open as ever: they moved past the cursor, or others are traded more. */
+  readonly still: readonly Market[]
+  readonly left: readonly Market[]
+  readonly trouble: string | null
+}
+
+const NOTHING_MISSING: Missing = { missing: 0, still: [], left: [], trouble: null }
+
 /** Keeps the metadata of the open markets, tells the registry which tokens to record and what has closed. */
 export function createMarketsCollector(options: MarketsCollectorOptions): PollingCollector {
   const { gamma, registry, reader, intervalMs, critical, maxMarkets } = options
 
   /** What was tracked and is no longer listed: closed, or only less traded than the others. */
-  const lookUpMissing = async (listed: readonly Market[], context: CollectorContext) => {
+  const lookUpMissing = async (listed: readonly Market[], context: CollectorContext): Promise<Missing> => {
     const known = new Set(listed.map((market) => market.conditionId))
     const missing = [...registry.markets()].map((market) => market.conditionId).filter((id) => !known.has(id))
-    if (missing.length === 0) return { missing: 0, left: [], trouble: null }
+    if (missing.length === 0) return NOTHING_MISSING
     try {
       const answer = await gamma.lookupMarkets(missing.slice(0, LOOKUPS_MAX), context.signal)
       const { markets } = reader.read(NAME, answer.markets, context)
+      const still = markets.filter(isTradable)
       const left = markets.filter((market) => !isTradable(market))
-      return { missing: missing.length, left, trouble: answer.failures[0] ?? null }
+      return { missing: missing.length, still, left, trouble: answer.failures[0] ?? null }
     } catch (error) {
       context.log.warn({ err: error }, `markets that left the listing could not be looked up: ${describeError(error)}`)
-      return { missing: missing.length, left: [], trouble: describeError(error) }
+      return { ...NOTHING_MISSING, missing: missing.length, trouble: describeError(error) }
     }
   }
 
@@ -51,22 +62,23 @@ export function createMarketsCollector(options: MarketsCollectorOptions): Pollin
     const sweep = await sweepOpenMarkets({ gamma, reader, source: NAME, maxMarkets, pick: (market) => market }, context)
     const observedMs = context.clock.wallMs()
     // The registry comes first: recording must not wait for the ledger.
-    const { missing, left, trouble } = sweep.complete
+    const { missing, still, left, trouble } = sweep.complete
       ? await lookUpMissing(sweep.items, context)
-      : { missing: 0, left: [], trouble: null }
+      : NOTHING_MISSING
+    const tracked = mostTraded([...sweep.items, ...still], maxMarkets)
     registry.retire(left.map((market) => market.conditionId))
-    if (sweep.complete) registry.replaceTracked(sweep.items)
-    else registry.addTracked(sweep.items)
+    if (sweep.complete) registry.replaceTracked(tracked)
+    else registry.addTracked(tracked)
     const stored = await storeChunks(context, {
       what: 'markets',
-      items: [...sweep.items, ...left],
+      items: [...tracked, ...left],
       chunkSize: MARKETS_PER_TRANSACTION,
       store: (markets) => options.store.saveMarkets(markets, observedMs),
     })
     await options.badInput.flush(context)
     const details: Record<string, number | string> = {
       observed: sweep.observed,
-      tracked: sweep.items.length,
+      tracked: tracked.length,
       pages: sweep.pages,
       ordered: sweep.ordered ? 'yes' : 'no',
       missing,
