@@ -62,10 +62,12 @@ export interface BookChecker {
   /** Takes a pending claim back because its batch goes on; false when there is none. */
   withdraw(claim: Pick<BookClaim, 'token' | 'market' | 'venueMs' | 'hash'>): boolean
   /**
-   * Decides what has waited long enough at tape time `atUs` (Unix µs; Infinity at the end of a tape) and returns all
-   * claims decided since the last call. Stops working when `mayWork` says so and goes on at the next call.
+   * Decides what has waited long enough at tape time `atUs` (Unix µs) and returns all claims decided since the last
+   * call. Stops working when `mayWork` says so and goes on at the next call.
    */
   settle(atUs: number, mayWork: () => boolean): readonly SettledClaim[]
+  /** The end of a tape: what would have decided the rest is not on it, so they come out as `skipped`. */
+  abandon(): readonly SettledClaim[]
   /** Forgets a market that is over. */
   release(market: string): void
   /** Claims that wait. */

@@ -7,7 +7,7 @@ import type { TokenDirectory } from '../core/market.ts'
 import { SimulatedClock } from '../sim/clock.ts'
 import { PolymarketBookChecker } from '../sources/polymarket/book-checker.ts'
 import { decodeFrame } from '../sources/polymarket/decode.ts'
-import { silentLogger } from './support.test.ts'
+import { memoryLog } from './support.test.ts'
 import { BookKeeper } from './verification.ts'
 
 const SAMPLES = new URL('../../../shared/polymarket/samples/market-channel/', import.meta.url)
@@ -47,7 +47,7 @@ const DIRECTORY: TokenDirectory = {
 
 function play(samples: readonly Sample[]) {
   const checker = new PolymarketBookChecker(DIRECTORY)
-  const keeper = new BookKeeper({ checker, clock: new SimulatedClock(), log: silentLogger() })
+  const keeper = new BookKeeper({ checker, clock: new SimulatedClock(), log: memoryLog() })
   const events: MarketEvent[] = []
   const problems: string[] = []
   for (const { atUs, payload } of samples) {

@@ -139,7 +139,8 @@ export class BookKeeper {
   /** The end of the tape: nothing more will come that could complete or decide anything. */
   finish(): void {
     this.books.finish()
-    this.#settle(Number.POSITIVE_INFINITY, () => true)
+    this.#settle(this.#atUs, () => true)
+    for (const item of this.#options.checker.abandon()) this.#decided(item)
   }
 
   #checkBatch(book: Book): void {

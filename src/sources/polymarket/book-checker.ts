@@ -115,9 +115,12 @@ export class PolymarketBookChecker implements BookChecker {
       if (!mayWork()) break
       this.#expire(item)
     }
-    const settled = this.#settled
-    this.#settled = []
-    return settled
+    return this.#takeSettled()
+  }
+
+  abandon(): readonly SettledClaim[] {
+    for (const item of this.#pending) this.#decide(item, 'skipped', false)
+    return this.#takeSettled()
   }
 
   release(market: string): void {
@@ -125,6 +128,12 @@ export class PolymarketBookChecker implements BookChecker {
     if (known === undefined) return
     for (const item of known.waiting) this.#decide(item, 'skipped', false)
     this.#markets.delete(market)
+  }
+
+  #takeSettled(): readonly SettledClaim[] {
+    const settled = this.#settled
+    this.#settled = []
+    return settled
   }
 
   #marketOf(name: string): Market {
