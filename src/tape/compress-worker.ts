@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readSync, rmSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
-import { crc32, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { assert, describeError } from '../core/errors.ts'
 import { realDisk } from './disk.ts'
 import { compressedPath, plainPath, TEMPORARY } from './layout.ts'
 import type { CompressReply, CompressRequest } from './protocol.ts'
-import { hex8 } from './scan.ts'
 
 /** The thread that compresses closed segments, one at a time, when nobody needs the processor more. */
 
@@ -19,14 +18,14 @@ assert(port !== null, 'the tape compressor runs in a thread of its own')
 lowerPriority()
 port.on('message', (request: CompressRequest) => port.postMessage(compress(request)))
 
-function compress({ root, segment, bytes, crc32: expected }: CompressRequest): CompressReply {
+function compress({ root, segment, bytes, sha256: expected }: CompressRequest): CompressReply {
   const temporary = compressedPath(root, segment) + TEMPORARY
   try {
     const written = write(plainPath(root, segment), temporary, bytes)
-    if (written.crc32 !== expected) throw new Error('its content is not what was recorded when it was closed')
+    if (expected !== null && written.sha256 !== expected)
+      throw new Error('its content is not what was recorded when it was closed')
     realDisk.rename(temporary, compressedPath(root, segment))
-    const { sha256, gzSha256, gzBytes } = written
-    return { ok: true, segment, sha256, gzSha256, gzBytes }
+    return { ok: true, segment, ...written }
   } catch (error) {
     rmSync(temporary, { force: true })
     return { ok: false, segment, trouble: describeError(error) }
@@ -34,7 +33,6 @@ function compress({ root, segment, bytes, crc32: expected }: CompressRequest): C
 }
 
 interface Written {
-  readonly crc32: string
   readonly sha256: string
   readonly gzSha256: string
   readonly gzBytes: number
@@ -44,7 +42,6 @@ function write(from: string, to: string, bytes: number): Written {
   const content = createHash('sha256')
   const compressed = createHash('sha256')
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-  let crc = 0
   let gzBytes = 0
   const source = openSync(from, 'r')
   const target = openSync(to, 'w', 0o640)
@@ -55,7 +52,6 @@ function write(from: string, to: string, bytes: number): Written {
       const plain = chunk.subarray(0, length)
       const member = gzipSync(plain)
       content.update(plain)
-      crc = crc32(plain, crc)
       compressed.update(member)
       realDisk.append(target, member)
       done += length
@@ -66,7 +62,7 @@ function write(from: string, to: string, bytes: number): Written {
     closeSync(source)
     closeSync(target)
   }
-  return { crc32: hex8(crc), sha256: content.digest('hex'), gzSha256: compressed.digest('hex'), gzBytes }
+  return { sha256: content.digest('hex'), gzSha256: compressed.digest('hex'), gzBytes }
 }
 
 /** On Linux 0 means this thread; elsewhere it would mean the whole process. */

@@ -13,8 +13,7 @@ export type ManifestEvent = ClosedEvent | CompressedEvent | DeletedEvent
 export interface ClosedEvent {
   readonly event: 'closed'
   readonly segment: string
-  /** Both of the uncompressed content. The SHA-256 may come later, with the compression. */
-  readonly crc32: string
+  /** Of the uncompressed content; null when it comes later, with the compression. */
   readonly sha256: string | null
   readonly lines: number
   readonly bytes: number

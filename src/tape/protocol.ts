@@ -13,8 +13,8 @@ export interface KnownSegment {
   /** Uncompressed. */
   readonly bytes: number
   readonly lines: number
-  /** Of the uncompressed content, eight hex digits. */
-  readonly crc32: string
+  /** Of the uncompressed content; null while it has not been computed. */
+  readonly sha256: string | null
   readonly diskBytes: number
   readonly compressed: boolean
 }
@@ -102,9 +102,9 @@ export interface RetentionResult {
 export interface CompressRequest {
   readonly root: string
   readonly segment: string
-  /** The segment's length and CRC by the manifest: a file that says otherwise is left as it is. */
+  /** The segment's length and, if known, hash by the manifest: a file that says otherwise stays. */
   readonly bytes: number
-  readonly crc32: string
+  readonly sha256: string | null
 }
 
 /** From the compressing thread. */

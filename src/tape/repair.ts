@@ -97,7 +97,6 @@ function closeSegment(root: string, disk: Disk, manifest: Manifest, files: Segme
   manifest.append({
     event: 'closed',
     segment: name,
-    crc32: scan.crc32,
     sha256: scan.sha256,
     lines: scan.lines,
     bytes: scan.bytes,
@@ -119,7 +118,7 @@ function settle(
   const { name } = files
   const entry = manifest.entries.get(name)
   if (!entry?.closed) return null
-  const { bytes, lines, crc32 } = entry.closed
+  const { bytes, lines, sha256 } = entry.closed
   if (bytes === 0) {
     removeBoth(root, disk, name)
     return null
@@ -129,12 +128,12 @@ function settle(
     disk.remove(entry.compressed ? plainPath(root, name) : compressedPath(root, name))
   if (files.compressed && (entry.compressed || !files.plain)) {
     if (!entry.compressed) recordCompressed(root, manifest, name, entry.closed)
-    return { name, bytes, lines, crc32, diskBytes: statSync(compressedPath(root, name)).size, compressed: true }
+    return { name, bytes, lines, sha256, diskBytes: statSync(compressedPath(root, name)).size, compressed: true }
   }
   const size = statSync(plainPath(root, name)).size
   if (size > bytes) disk.truncate(plainPath(root, name), bytes)
   if (size < bytes) report('error', { segment: name, size, bytes }, `tape segment ${name} is shorter than recorded`)
-  return { name, bytes, lines, crc32, diskBytes: Math.min(size, bytes), compressed: false }
+  return { name, bytes, lines, sha256, diskBytes: Math.min(size, bytes), compressed: false }
 }
 
 /** The manifest was lost, or someone compressed the segment by hand. */

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { crc32 } from 'node:zlib'
 import { LineReader } from './line-reader.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -17,8 +16,7 @@ export interface Scan {
   readonly damagedLines: number
   readonly firstAtUs: number | null
   readonly lastAtUs: number | null
-  /** Both of the first `bytes` bytes. */
-  readonly crc32: string
+  /** Of the first `bytes` bytes. */
   readonly sha256: string
 }
 
@@ -26,9 +24,8 @@ export interface Scan {
 export class Scanner {
   readonly #reader = new LineReader()
   readonly #hash = createHash('sha256')
-  #crc = 0
   /** The hash and counts up to the last line that may stay. */
-  #kept: Omit<Scan, 'tornBytes' | 'tornLines' | 'crc32' | 'sha256'> = {
+  #kept: Omit<Scan, 'tornBytes' | 'tornLines' | 'sha256'> = {
     bytes: 0,
     lines: 0,
     damagedLines: 0,
@@ -53,7 +50,6 @@ export class Scanner {
     const doubtfulBytes = this.#doubtful.reduce((sum, line) => sum + line.length, 0)
     return {
       ...this.#kept,
-      crc32: hex8(this.#crc),
       sha256: this.#hash.copy().digest('hex'),
       tornBytes: doubtfulBytes + this.#rest.length,
       tornLines: this.#doubtful.length + (this.#rest.length > 0 ? 1 : 0),
@@ -73,9 +69,7 @@ export class Scanner {
 
   #keep(bytes: Buffer, start: number, end: number): void {
     const record = this.#reader.read(bytes, start, end)
-    const line = bytes.subarray(start, end + 1)
-    this.#hash.update(line)
-    this.#crc = crc32(line, this.#crc)
+    this.#hash.update(bytes.subarray(start, end + 1))
     const kept = this.#kept
     this.#kept = {
       ...kept,
@@ -86,10 +80,6 @@ export class Scanner {
       lastAtUs: record?.atUs ?? kept.lastAtUs,
     }
   }
-}
-
-export function hex8(value: number): string {
-  return value.toString(16).padStart(8, '0')
 }
 
 /** Scans a plain segment on this thread. */

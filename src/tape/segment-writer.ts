@@ -1,10 +1,9 @@
-import { crc32 } from 'node:zlib'
 import type { TapePosition } from '../core/tape.ts'
 import type { Disk } from './disk.ts'
 import { plainPath, segmentFolder, segmentName } from './layout.ts'
 import type { Manifest } from './manifest.ts'
 import type { KnownSegment, Now } from './protocol.ts'
-import { hex8, scanFile } from './scan.ts'
+import { scanFile } from './scan.ts'
 
 /** Lines that are synced together. */
 export interface Group {
@@ -33,8 +32,6 @@ interface Segment {
   /** Synced. The file may be longer after a failure. */
   bytes: number
   lines: number
-  /** Of those bytes. The SHA-256 costs too much here at full speed: the compressing thread computes it. */
-  crc: number
   firstAtUs: number | null
   lastAtUs: number | null
 }
@@ -89,7 +86,7 @@ export class SegmentWriter {
       this.#seal()
       const segment = this.#open
       if (segment === null) return
-      // Nothing else is waiting now, so the segment need not wait for its hash until the next start.
+      // At full speed the hash costs too much here and the compressing thread computes it; now nothing is waiting.
       this.#record(segment, scanFile(plainPath(this.#options.root, segment.name)).sha256)
       this.#open = null
       closeQuietly(this.#options.disk, segment.file)
@@ -120,7 +117,7 @@ export class SegmentWriter {
     disk.makeFolder(segmentFolder(root, name))
     const file = disk.create(plainPath(root, name))
     this.#options.onOpened(name)
-    return { name, file, openedMs: now.monotonicMs, bytes: 0, lines: 0, crc: 0, firstAtUs: null, lastAtUs: null }
+    return { name, file, openedMs: now.monotonicMs, bytes: 0, lines: 0, firstAtUs: null, lastAtUs: null }
   }
 
   #closeIf(condition: (segment: Segment) => boolean): void {
@@ -147,18 +144,16 @@ export class SegmentWriter {
 
   #record(segment: Segment, sha256: string | null = null): void {
     const { name, bytes, lines } = segment
-    const crc = hex8(segment.crc)
     this.#options.manifest.append({
       event: 'closed',
       segment: name,
-      crc32: crc,
       sha256,
       lines,
       bytes,
       first_at: segment.firstAtUs,
       last_at: segment.lastAtUs,
     })
-    this.#options.onClosed({ name, bytes, lines, crc32: crc, diskBytes: bytes, compressed: false })
+    this.#options.onClosed({ name, bytes, lines, sha256, diskBytes: bytes, compressed: false })
   }
 }
 
@@ -168,7 +163,6 @@ function extend(segment: Segment, group: Group): TapePosition[] {
     offset: segment.bytes + end.bytes,
     line: segment.lines + end.lines,
   }))
-  segment.crc = crc32(group.bytes, segment.crc)
   segment.bytes += group.bytes.length
   segment.lines += group.ends.at(-1)?.lines ?? 0
   segment.firstAtUs ??= group.firstAtUs

@@ -310,8 +310,8 @@ class OpenTape implements Tape {
 
   #compress(segment: KnownSegment): void {
     if (segment.compressed || segment.bytes === 0) return
-    const { name, bytes, crc32 } = segment
-    this.#compressor.add({ root: this.#root, segment: name, bytes, crc32 })
+    const { name, bytes, sha256 } = segment
+    this.#compressor.add({ root: this.#root, segment: name, bytes, sha256 })
   }
 
   #compressed(reply: CompressReply): void {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { crc32, createGunzip } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { describeError } from '../core/errors.ts'
 import {
   compareSegments,
@@ -15,7 +15,7 @@ import {
   streamRoot,
 } from './layout.ts'
 import { type ManifestEntry, readManifest } from './manifest.ts'
-import { hex8, type Scan, Scanner } from './scan.ts'
+import { type Scan, Scanner } from './scan.ts'
 
 /** Something that is not as the manifest says. */
 export interface Finding {
@@ -116,7 +116,6 @@ async function checkSegment(
       if (lineCount !== closed.lines) found('lines', `${lineCount} lines, ${closed.lines} by the manifest`)
       const sha256 = closed.sha256 ?? entry?.compressed?.sha256 ?? null
       if (sha256 !== null && scan.wholeSha256 !== sha256) found('content', 'SHA-256 differs from the manifest')
-      else if (scan.wholeCrc32 !== closed.crc32) found('content', 'CRC-32 differs from the manifest')
     }
     const known = closed?.repaired?.damaged_lines ?? 0
     const damaged = scan.damagedLines + (closed === null ? 0 : scan.tornLines)
@@ -131,7 +130,6 @@ async function checkSegment(
 interface SegmentScan extends Scan {
   /** Of everything up to the recorded length. */
   readonly wholeSha256: string
-  readonly wholeCrc32: string
   /** null when there is nothing to compare. */
   readonly compressedMatches: boolean | null
 }
@@ -145,7 +143,6 @@ async function scanSegment(
   const scanner = new Scanner()
   const whole = createHash('sha256')
   const compressed = createHash('sha256')
-  let crc = 0
   const plain = await exists(plainPath(root, name))
   const file = createReadStream(plain ? plainPath(root, name) : compressedPath(root, name), { highWaterMark: 1 << 20 })
   let content: Readable = file
@@ -162,10 +159,9 @@ async function scanSegment(
     left -= counted.length
     scanner.add(counted)
     whole.update(counted)
-    crc = crc32(counted, crc)
   }
   const compressedMatches = plain || gzSha256 === null ? null : compressed.digest('hex') === gzSha256
-  return { ...scanner.finish(), wholeSha256: whole.digest('hex'), wholeCrc32: hex8(crc), compressedMatches }
+  return { ...scanner.finish(), wholeSha256: whole.digest('hex'), compressedMatches }
 }
 
 async function exists(path: string): Promise<boolean> {
