@@ -31,6 +31,9 @@ export const KEY_FACTS = z.registry<KeyFacts>()
 /** Intervals end below the longest timer of Node (2^31 - 1 ms). */
 const INTERVAL = { min: '100ms', max: '24d' }
 const RETENTION = { min: '1h', max: '36500d' }
+/** Rows go by whole days, with their partition. */
+const ROW_RETENTION = { min: '1d', max: '36500d' }
+const LATER_LOGS = 'storing log lines'
 const LATER_API = 'the HTTP API'
 const LATER_ASSETS = 'recording asset prices'
 const LATER_SIGNALS = 'recording signals'
@@ -58,14 +61,14 @@ export const SETTINGS = z.strictObject({
     allowed_hosts: list('Host names that the API answers to, beyond loopback and IP addresses.', LATER_API),
   }),
   log: section({ level: oneOf('How much is logged.', 'info', ['debug', 'info', 'warn', 'error', 'fatal']) }),
-  logs: section({ retention: duration('How long stored log lines are kept.', '30d', RETENTION) }),
+  logs: section({ retention: duration('How long stored log lines are kept.', '30d', RETENTION, LATER_LOGS) }),
   storage: section({
     max_bytes: size(
       'Budget of the whole data directory. Tape that the ledger has taken goes first, oldest first.',
       '50GB',
     ),
     tape_max_age: duration('How long tape is kept that the ledger has taken.', '90d', RETENTION),
-    rows_max_age: duration('How long raw rows are kept; candles and volumes are kept for ever.', '90d', RETENTION),
+    rows_max_age: duration('How long raw rows are kept; candles and volumes are kept for ever.', '90d', ROW_RETENTION),
   }),
   polymarket: section({
     enabled: flag('Record Polymarket.', true),
