@@ -68,10 +68,9 @@ export function replaceLevels(side: MutableSide, levels: readonly Level[], inter
   prices.length = 0
   sizes.length = 0
   for (const level of levels) {
-    if (isZero(level.size)) continue
     const price = intern(level.price)
     const best = prices[prices.length - 1]
-    if (best !== undefined && (price.value - best.value) * direction <= 0) {
+    if (isZero(level.size) || (best !== undefined && (price.value - best.value) * direction <= 0)) {
       replaceUnordered(side, levels, intern)
       return
     }
