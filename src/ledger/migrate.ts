@@ -86,5 +86,5 @@ function databaseIsNewer(applied: number, newest: number): PermanentError {
 }
 
 function countLine(count: number): string {
-  return `Applied ${count} ${count === 1 ? 'migration' : 'migrations'}`
+  return `Applied ${count} migrations`
 }

@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import pg from 'pg'
+import { findCluster } from '../../src/ledger/embedded-place.ts'
 import { type Running, runProgram, startProgram, until } from './processes.ts'
 
 export interface VenueUrls {
@@ -38,7 +39,10 @@ export async function freePort(): Promise<number> {
 }
 
 export async function temporaryDirectory(): Promise<string> {
-  return await mkdtemp(join(tmpdir(), 'tapekeeper-test-'))
+  const path = await mkdtemp(join(tmpdir(), 'tapekeeper-test-'))
+  // As root, the database's own user must be able to come in; otherwise its files would go elsewhere.
+  await chmod(path, 0o755)
+  return path
 }
 
 export type HealthBody = Record<string, unknown> & { status: string }
@@ -110,8 +114,9 @@ export class Daemon {
 
   async connectionString(): Promise<string> {
     const result = await runProgram(['config', '--json', '--show-secrets'], { env: this.env })
+    if (result.code !== 0) throw new Error(`config ended with ${result.code}: ${result.stderr}`)
     const { connection_string: text } = JSON.parse(result.stdout) as { connection_string?: string }
-    if (!text) throw new Error(`config prints no connection string: ${result.stdout}${result.stderr}`)
+    if (!text) throw new Error(`config prints no connection string: ${result.stdout}`)
     return text
   }
 
@@ -154,4 +159,18 @@ export async function readTapeLines(dataDir: string, stream = 'polymarket.trades
 
 export async function removeDirectory(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** Sends a signal to the built-in server of a data directory; false when none runs. */
+export async function signalServer(dataDir: string, signal: NodeJS.Signals): Promise<boolean> {
+  const cluster = findCluster(dataDir)
+  if (cluster === null) return false
+  const file = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+  const pid = Number(file.split('\n')[0])
+  if (!(pid > 1)) return false
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
 }
