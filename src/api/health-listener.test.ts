@@ -209,7 +209,8 @@ describe('the health listener', () => {
     const second = startHealthListener({ host: '127.0.0.1', port: listener.port, board, clock })
     await assert.rejects(second, (error: unknown) => {
       assert.ok(error instanceof PermanentError)
-      const expected = `cannot serve health on 127.0.0.1:${listener.port}: the port is in use; set HEALTH_PORT to a free one`
+      const where = `127.0.0.1:${listener.port}`
+      const expected = `cannot serve health on ${where}: the port is in use; set HEALTH_PORT to a free one`
       assert.deepEqual([error.message, error.exitCode], [expected, 73])
       return true
     })

@@ -6,6 +6,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { TransientError } from '../core/errors.ts'
 import { SimulatedClock } from '../sim/clock.ts'
 import { createHttpClient, type HttpClientOptions, HttpStatusError } from './http.ts'
+import { redirectTarget } from './http-answer.ts'
 import { createRateLimiter } from './rate-limit.ts'
 import { Scope } from './scope.ts'
 import { systemClock } from './system-clock.ts'
@@ -239,6 +240,13 @@ test('redirects of a GET are followed three times, never to another scheme; thos
   await assert.rejects(client.getJson(`${url}/4`, { signal: never }), transient(/too often/))
   await assert.rejects(client.getJson(`${url}/file`, { signal: never }), transient(/redirected to file:/))
   await assert.rejects(client.postJson(`${url}/1`, {}, { signal: never }), transient(/a POST does not follow/))
+})
+
+test('a redirect never leaves TLS', () => {
+  const call = { method: 'GET', url: new URL('https://venue.test/a'), body: null } as const
+  assert.throws(() => redirectTarget(call, 'http://venue.test/b'), transient(/redirected to http:/))
+  assert.throws(() => redirectTarget(call, undefined), transient(/to nowhere/))
+  assert.equal(redirectTarget(call, '../b?c=1').href, 'https://venue.test/b?c=1')
 })
 
 test('an abort ends a request under way and one that waits for its turn', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -135,6 +135,21 @@ describe('the lock on the data directory', () => {
     assert.equal(isSameLivingProcess(identity), true)
     await child.kill()
     assert.equal(isSameLivingProcess(identity), false)
+  })
+
+  test('a zombie holds nothing', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async () => {
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.add(parent)
+    const lines = createInterface({ input: parent.stdout })[Symbol.asyncIterator]()
+    const pid = Number((await lines.next()).value)
+    const isZombie = () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    while (!isZombie()) await new Promise((resolve) => setImmediate(resolve))
+    process.kill(pid, 0) // its number is still taken
+    assert.equal(identifyProcess(pid), null)
+    const gone = once(parent, 'exit')
+    parent.kill('SIGKILL')
+    await gone
+    children.delete(parent)
   })
 
   test('a directory that cannot be written gives one clear line and exit code 73', (t) => {
