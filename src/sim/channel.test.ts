@@ -158,6 +158,7 @@ test('every frame has its form, every hash is right, and the account is what the
   assert.equal(checked.dumps, tokens.length)
   assert.ok(checked.batches > 1_000 && checked.tradedBooks > 100, JSON.stringify({ ...checked, hashes: 0 }))
   await assertRestAgrees(checked.hashes)
+  assertBestFirst(client.events())
 
   const bytes = client.data().reduce((sum, frame) => sum + Buffer.byteLength(frame), 0)
   assert.equal(own?.bytes, bytes)
@@ -178,6 +179,18 @@ function assertSpaced(frame: string): void {
   for (const [key, value] of Object.entries(JSON.parse(frame) as object)) {
     assert.notEqual(typeof value, 'number', `${key} is text`)
   }
+}
+
+/** best_bid_ask comes before the frames of its step: what follows it is of the same market and time. */
+function assertBestFirst(events: readonly Record<string, unknown>[]): void {
+  let told = 0
+  events.forEach((event, index) => {
+    if (event['event_type'] !== 'best_bid_ask') return
+    told += 1
+    const next = events.slice(index).find((later) => later['event_type'] !== 'best_bid_ask')
+    assert.deepEqual([next?.['market'], next?.['timestamp']], [event['market'], event['timestamp']])
+  })
+  assert.ok(told > 50, `${told} best_bid_ask frames`)
 }
 
 /** The books that the client rebuilt are the books that REST serves. */

@@ -71,6 +71,8 @@ export class Engine {
   readonly #world: World
   readonly #feed: Feed
   readonly #random: Random
+  /** Apart from the engine's own, because lifecycle events come by the clock and not by steps. */
+  readonly #lifecycleRandom: Random
   readonly #delayed: DelayedTrade[] = []
   #owed = 0
   #lastMs: number
@@ -82,6 +84,7 @@ export class Engine {
     this.#world = world
     this.#feed = feed
     this.#random = purposeRandom(options.seed, 'engine')
+    this.#lifecycleRandom = purposeRandom(options.seed, 'lifecycle')
     this.#lastMs = monotonicMs
     this.#nextMarketMs = monotonicMs + options.newMarketEveryMs
     this.#nextResolveMs = monotonicMs + options.resolveEveryMs
@@ -155,8 +158,8 @@ export class Engine {
     }
     if (resolveEveryMs > 0 && monotonicMs >= this.#nextResolveMs) {
       this.#nextResolveMs = monotonicMs + resolveEveryMs
-      const market = this.#world.open[Math.floor(this.#world.open.length * this.#random())]
-      if (market) this.resolveMarket(market, this.#random() < 0.5 ? 0 : 1, nowMs)
+      const market = this.#world.open[Math.floor(this.#world.open.length * this.#lifecycleRandom())]
+      if (market) this.resolveMarket(market, this.#lifecycleRandom() < 0.5 ? 0 : 1, nowMs)
     }
   }
 

@@ -33,6 +33,7 @@ export interface ListeningServer {
 const BODY_BYTES_MAX = 4 * 1024 * 1024
 const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 const LINES_PER_WRITE = 500
+const KEEP_ALIVE_MS = 75_000
 const CHANNEL_PATH = '/ws/market'
 
 /** One port for everything. Faults never reach `/sim`, so a test always keeps its handle. */
@@ -45,15 +46,20 @@ export async function listen(parts: ServerParts): Promise<ListeningServer> {
   })
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: PAYLOAD_BYTES_MAX })
   server.on('upgrade', (request, socket, head) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://venue')
-    if (pathname !== CHANNEL_PATH) {
+    if (pathOf(request) !== CHANNEL_PATH) {
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
       return
     }
     sockets.handleUpgrade(request, socket, head, (ws) => parts.channel.accept(ws, socket))
   })
+  // Longer than clients keep theirs, so that none sends a request into a connection that is being closed.
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   const port = await bind(server, parts)
   return { port, close: () => closeAll(server, sockets) }
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/'
 }
 
 function bind(server: Server, { host, port }: ServerParts): Promise<number> {
@@ -74,8 +80,9 @@ async function closeAll(server: Server, sockets: WebSocketServer): Promise<void>
 }
 
 async function answer(parts: ServerParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://venue')
-  const fault = pathname.startsWith('/sim/') ? null : parts.faults.takeHttp(pathname)
+  const path = pathOf(request)
+  const query = new URLSearchParams((request.url ?? '').slice(path.length))
+  const fault = path.startsWith('/sim/') ? null : parts.faults.takeHttp(path)
   if (fault?.mode === 'reset') {
     request.socket.destroy()
     return
@@ -92,7 +99,7 @@ async function answer(parts: ServerParts, request: IncomingMessage, response: Se
     write(response, { status: 413, body: '{"error":"Payload exceeds the limit"}' })
     return
   }
-  const reply = await parts.route({ method: request.method ?? 'GET', path: pathname, query: searchParams, body })
+  const reply = await parts.route({ method: request.method ?? 'GET', path, query, body })
   if ('lines' in reply) await writeLines(response, reply.lines)
   else write(response, reply)
 }

@@ -10,6 +10,7 @@ interface Rebuilt {
   bids: Map<string, string>
   asks: Map<string, string>
   lastTrade: string
+  readonly candidates: Set<string>
   pending: { readonly hash: string; readonly timestamp: string; readonly bid: string; readonly ask: string } | null
 }
 
@@ -30,9 +31,18 @@ export function checkBooks(frames: readonly string[], markets: readonly GammaMar
   for (const market of markets) {
     for (const token of tokensOf(market)) {
       const tick = String(market.orderPriceMinTickSize)
-      books.set(token, { market, tick, bids: new Map(), asks: new Map(), lastTrade: '', pending: null })
+      books.set(token, {
+        market,
+        tick,
+        bids: new Map(),
+        asks: new Map(),
+        lastTrade: '',
+        candidates: new Set(),
+        pending: null,
+      })
     }
   }
+  collectCandidates(frames, books)
   const counts = { dumps: 0, batches: 0, tradedBooks: 0 }
   const settle = (token: string): void => {
     const book = books.get(token)
@@ -112,13 +122,26 @@ function applyBook(
   }
 }
 
-/** The new last trade price is not told before its trade: look for the one that fits. */
+/** The new last trade price is not told before its trade: look for the one that fits among the market's trades. */
 function searchLastTrade(token: string, book: Rebuilt, timestamp: string, hash: string): string {
-  for (let thousandths = 1; thousandths < 1_000; thousandths += 1) {
-    const lastTrade = (thousandths / 1_000).toFixed(3)
-    if (hashOf(token, { ...book, lastTrade }, timestamp) === hash) return lastTrade
+  const fits = (lastTrade: string) => hashOf(token, { ...book, lastTrade }, timestamp) === hash
+  return fits(book.lastTrade) ? book.lastTrade : ([...book.candidates].find(fits) ?? book.lastTrade)
+}
+
+/** Every value that a market's last trade price can take: each trade's p and 1 − p with three decimals. */
+function collectCandidates(frames: readonly string[], books: ReadonlyMap<string, Rebuilt>): void {
+  for (const frame of frames) {
+    if (!frame.includes('"last_trade_price", "transaction_hash"')) continue
+    const trade = JSON.parse(frame) as Record<string, string>
+    const book = books.get(trade['asset_id'] ?? '')
+    for (const token of book === undefined ? [] : tokensOf(book.market)) {
+      const price = Number(trade['price'])
+      books
+        .get(token)
+        ?.candidates.add(price.toFixed(3))
+        .add((1 - price).toFixed(3))
+    }
   }
-  return book.lastTrade
 }
 
 function hashOf(token: string, book: Rebuilt, timestamp: string): string {
