@@ -60,9 +60,20 @@ export class Committer {
       })
   }
 
-  /** Resolves when no batch is on its way; throws what made the last one fail for good. */
-  async idle(): Promise<void> {
-    await this.#running
+  /**
+   * Resolves when no batch is on its way, or when the signal aborts: a ledger may hang.
+   * Throws what made the last one fail for good.
+   */
+  async idle(signal: AbortSignal): Promise<void> {
+    if (this.#running !== null && !signal.aborted) {
+      let abort = () => {}
+      const aborted = new Promise<void>((resolve) => {
+        abort = resolve
+      })
+      signal.addEventListener('abort', abort)
+      await Promise.race([this.#running, aborted])
+      signal.removeEventListener('abort', abort)
+    }
     if (this.#failure !== null) throw this.#failure.error
   }
 

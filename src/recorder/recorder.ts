@@ -189,7 +189,7 @@ class StreamRecorder implements Recorder {
       }
       if (this.#atEnd && !this.#draining && !signal.aborted) this.#keeper.finish()
       if (!signal.aborted) await this.#commit(signal)
-      if (!signal.aborted) await this.#committer.idle()
+      if (!signal.aborted) await this.#committer.idle(signal)
     } finally {
       await arrivals.close()
       await this.#settled()
@@ -238,7 +238,7 @@ class StreamRecorder implements Recorder {
 
   async #commitWhatIsDue(signal: AbortSignal): Promise<void> {
     const nowMs = this.#options.clock.monotonicMs()
-    if (this.#committer.failed) await this.#committer.idle()
+    if (this.#committer.failed) await this.#committer.idle(signal)
     if (this.#pending.full) {
       await this.#commit(signal)
       return
@@ -250,13 +250,15 @@ class StreamRecorder implements Recorder {
 
   /** Hands over everything that was read, after what is on its way; returns before the ledger has taken it. */
   async #commit(signal: AbortSignal): Promise<void> {
-    await this.#committer.idle()
+    await this.#committer.idle(signal)
     const { recorderId, stream } = this.#options
+    if (signal.aborted) return
     const batches = this.#pending.take(recorderId, stream)
     const frames = this.#framesPending
     this.#committedMs = this.#options.clock.monotonicMs()
     for (const batch of batches) {
-      await this.#committer.idle()
+      await this.#committer.idle(signal)
+      if (signal.aborted) return
       this.#inFlight = { batch, frames: batch === batches.at(-1) ? frames : this.#taken.frames }
       this.#committer.start(batch, signal)
     }
@@ -278,10 +280,15 @@ class StreamRecorder implements Recorder {
 
   /** What is on its way to the ledger ends before `run` does, unless it hangs. */
   async #settled(): Promise<void> {
+    const patience = new AbortController()
     const over = new AbortController()
-    const idle = this.#committer.idle().catch(() => undefined)
-    await Promise.race([idle, this.#options.clock.sleep(HANGING_MS, over.signal)])
-    over.abort()
+    const idle = this.#committer
+      .idle(patience.signal)
+      .catch(() => undefined)
+      .finally(() => over.abort())
+    await this.#options.clock.sleep(HANGING_MS, over.signal)
+    patience.abort()
+    await idle
   }
 
   #queueDepth(): number {

@@ -47,7 +47,7 @@ export function memoryTape(records: TapeRecord[] = [], batchSize = 7): MemoryTap
   let ended = false
   const placeOf = (line: number): TapePosition => ({ segment: 'memory', offset: line * 10, line })
   const wake = () => {
-    for (const resolve of waiting) resolve()
+    for (const resolve of [...waiting]) resolve()
   }
   const follower = (start: number): TapeFollower => {
     let line = start
@@ -56,8 +56,13 @@ export function memoryTape(records: TapeRecord[] = [], batchSize = 7): MemoryTap
         while (line >= records.length) {
           if (ended || signal.aborted) return null
           await new Promise<void>((resolve) => {
-            waiting.add(resolve)
-            signal.addEventListener('abort', () => resolve(), { once: true })
+            const wake = () => {
+              waiting.delete(wake)
+              signal.removeEventListener('abort', wake)
+              resolve()
+            }
+            waiting.add(wake)
+            signal.addEventListener('abort', wake)
           })
         }
         if (signal.aborted) return null
