@@ -18,8 +18,8 @@ back to its default), an environment variable, \`tapekeeper.yaml\` in the workin
 variable counts as unset, and relative paths start at the working directory. \`tapekeeper config\` shows what is in
 force and where each value comes from.
 
-Durations are written with a unit: \`500ms\`, \`60s\`, \`10m\`, \`1.5h\`, \`30d\`. So are sizes: \`512MiB\`, \`50GB\`. In
-the file a dot is a level:
+Durations are written with a unit: \`500ms\`, \`60s\`, \`10m\`, \`1.5h\`, \`30d\`. So are sizes: \`512MiB\`,
+\`50GB\`. In the file a dot is a level:
 
 \`\`\`yaml
 polymarket:
