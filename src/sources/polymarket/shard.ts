@@ -200,7 +200,8 @@ export class Shard {
   /** Waits until the new connection delivers, or has had its chance to; false when it has ended meanwhile. */
   async #speaks(connection: MarketConnection): Promise<boolean> {
     const wait = createAbort(this.#abort.signal)
-    const overlap = this.#environment.clock.sleep(OVERLAP_MS_MAX, wait.signal)
+    const { clock, stallTimeoutMs } = this.#environment
+    const overlap = clock.sleep(Math.min(OVERLAP_MS_MAX, stallTimeoutMs), wait.signal)
     await Promise.race([connection.spoke, connection.ended, overlap])
     wait.abort()
     wait.release()
