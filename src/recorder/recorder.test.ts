@@ -3,11 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Clock } from '../core/clock.ts'
 import type { MarketEvent } from '../core/events.ts'
-import type { TokenDirectory } from '../core/market.ts'
 import type { StreamLedger } from '../core/rows.ts'
 import type { TapeRecord } from '../core/tape.ts'
 import { SimulatedClock } from '../sim/clock.ts'
-import { PolymarketBookChecker } from '../sources/polymarket/book-checker.ts'
 import { decodeFrame } from '../sources/polymarket/decode.ts'
 import { createRecorder, type RecorderOptions, type StreamTape } from './recorder.ts'
 import {
@@ -18,11 +16,11 @@ import {
   memoryTape,
   settle,
   simulatedFrames,
+  trustingChecker,
   unreachable,
 } from './support.test.ts'
 
 const MARKET = `0x${'ab'.repeat(32)}`
-const NOWHERE: TokenDirectory = { facts: () => undefined }
 const START_US = 1_790_000_000_000_000
 
 function trade(venueMs: number, change: Record<string, string> = {}): string {
@@ -46,7 +44,7 @@ function line(atMs: number, payload: string, connection = 'one'): TapeRecord {
 function start(tape: StreamTape, ledger: StreamLedger, change: Partial<RecorderOptions> = {}) {
   const clock = new SimulatedClock()
   const log = memoryLog()
-  const checker = new PolymarketBookChecker(NOWHERE)
+  const checker = trustingChecker()
   const base = { recorderId: 'here', stream: 'trades', tape, ledger, decode: decodeFrame, checker, clock, log }
   const recorder = createRecorder({ ...base, ...change })
   const abort = new AbortController()
@@ -295,7 +293,7 @@ test('draining ends in time when the ledger hangs', async () => {
 
 test('a recorder that was never run drains at once', async () => {
   const { tape, ledger } = { tape: memoryTape(), ledger: memoryLedger() }
-  const checker = new PolymarketBookChecker(NOWHERE)
+  const checker = trustingChecker()
   const clock = new SimulatedClock()
   const recorder = createRecorder({
     recorderId: 'a',

@@ -1,4 +1,5 @@
 /** What the tests of this folder share: a log, a tape and a ledger in memory, the simulated venue's frames. No tests here. */
+import type { BookChecker } from '../core/books.ts'
 import { TransientError } from '../core/errors.ts'
 import { type ConditionId, isTokenId, type TokenId } from '../core/ids.ts'
 import type { Logger } from '../core/log.ts'
@@ -153,6 +154,22 @@ export function memoryLedger(): MemoryLedger {
   return ledger
 }
 
+/** Takes every claim for right: for tests that are not about books. */
+export function trustingChecker(): BookChecker {
+  return {
+    noteBook: () => {},
+    noteTrade: () => {},
+    noteTickSize: () => {},
+    check: () => 'match',
+    withdraw: () => false,
+    settle: () => [],
+    abandon: () => [],
+    release: () => {},
+    pending: 0,
+    unverifiableForms: [],
+  }
+}
+
 export const unreachable = () => new TransientError('the ledger is away')
 
 export interface SimulatedFrames {
@@ -166,9 +183,10 @@ export async function simulatedFrames(
   given: PartialVenueOptions,
   runMs: number,
   connections: readonly string[] = ['one'],
+  startMs?: number,
 ): Promise<SimulatedFrames> {
   const options = venueOptions({ markets: 6, rate: 1_000, ...given })
-  const clock = new SimulatedClock()
+  const clock = new SimulatedClock(startMs)
   const world = createWorld(options, clock.wallMs())
   const records: TapeRecord[] = []
   const add = (text: string) => {
