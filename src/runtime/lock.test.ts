@@ -138,12 +138,19 @@ describe('the lock on the data directory', () => {
   })
 
   test('a zombie holds nothing', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async () => {
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // A child that ends after its parent has become a program that never waits for children.
+    const parent = spawn('sh', ['-c', 'exec 3<&0; cat <&3 & echo $!; exec sleep 60'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     children.add(parent)
     const lines = createInterface({ input: parent.stdout })[Symbol.asyncIterator]()
     const pid = Number((await lines.next()).value)
-    const isZombie = () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-    while (!isZombie()) await new Promise((resolve) => setImmediate(resolve))
+    const until = async (file: string, pattern: RegExp): Promise<void> => {
+      while (!pattern.test(readFileSync(file, 'utf8'))) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(`/proc/${parent.pid}/comm`, /^sleep/)
+    parent.stdin.end()
+    await until(`/proc/${pid}/stat`, / Z /)
     process.kill(pid, 0) // its number is still taken
     assert.equal(identifyProcess(pid), null)
     const gone = once(parent, 'exit')
