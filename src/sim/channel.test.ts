@@ -149,7 +149,7 @@ test('every frame has its form, every hash is right, and the account is what the
   await client.until(() => client.data().length === own?.frames)
 
   const [, ...live] = client.data()
-  for (const frame of live) assertSpaced(frame)
+  for (const frame of live) assertForm(frame)
   const kinds = new Set(client.events().map((event) => event['event_type']))
   for (const kind of ['book', 'price_change', 'last_trade_price', 'best_bid_ask', 'tick_size_change']) {
     assert.ok(kinds.has(kind), `${kind} was sent`)
@@ -173,24 +173,43 @@ test('every frame has its form, every hash is right, and the account is what the
   await client.close()
 })
 
-function assertSpaced(frame: string): void {
+const MEMBERS: Readonly<Record<string, string>> = {
+  book: 'market asset_id bids asks hash timestamp event_type',
+  price_change: 'market price_changes timestamp event_type',
+  last_trade_price: 'market asset_id price size fee_rate_bps side timestamp event_type transaction_hash',
+  best_bid_ask: 'market asset_id best_bid best_ask spread timestamp event_type',
+  tick_size_change: 'event_type asset_id market old_tick_size new_tick_size timestamp',
+}
+
+function assertForm(frame: string): void {
+  const event = JSON.parse(frame) as Record<string, unknown>
+  const members = Object.keys(event).filter((key) => key !== 'version')
+  assert.equal(members.join(' '), MEMBERS[String(event['event_type'])])
   assert.ok(!frame.endsWith('\n'))
   assert.ok(!/":\s/.test(frame) && !/"[},\]]*,"/.test(frame), `", " between members: ${frame.slice(0, 200)}`)
-  for (const [key, value] of Object.entries(JSON.parse(frame) as object)) {
+  for (const [key, value] of Object.entries(event)) {
     assert.notEqual(typeof value, 'number', `${key} is text`)
   }
 }
 
-/** best_bid_ask comes before the frames of its step: what follows it is of the same market and time. */
+/** best_bid_ask comes before the frames of its step, and every best price that they name has been told by then. */
 function assertBestFirst(events: readonly Record<string, unknown>[]): void {
-  let told = 0
+  const told = new Map<unknown, string>()
   events.forEach((event, index) => {
-    if (event['event_type'] !== 'best_bid_ask') return
-    told += 1
-    const next = events.slice(index).find((later) => later['event_type'] !== 'best_bid_ask')
-    assert.deepEqual([next?.['market'], next?.['timestamp']], [event['market'], event['timestamp']])
+    if (event['event_type'] === 'best_bid_ask') {
+      told.set(event['asset_id'], `${event['best_bid']} ${event['best_ask']}`)
+      const next = events.slice(index).find((later) => later['event_type'] !== 'best_bid_ask')
+      assert.deepEqual([next?.['market'], next?.['timestamp']], [event['market'], event['timestamp']])
+    }
+    if (event['event_type'] === 'book') {
+      const [bid, ask] = ['bids', 'asks'].map((side) => (event[side] as { price: string }[]).at(-1)?.price)
+      if ('tick_size' in event) told.set(event['asset_id'], `${bid} ${ask}`)
+      assert.equal(told.get(event['asset_id']), `${bid} ${ask}`)
+    }
+    for (const change of (event['price_changes'] ?? []) as Record<string, string>[]) {
+      assert.equal(told.get(change['asset_id']), `${change['best_bid']} ${change['best_ask']}`)
+    }
   })
-  assert.ok(told > 50, `${told} best_bid_ask frames`)
 }
 
 /** The books that the client rebuilt are the books that REST serves. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
 import type { Account } from './account.ts'
 import type { FrameFiles } from './account-files.ts'
@@ -54,6 +55,7 @@ const DRAIN_MS_MAX = 10_000
 const DRAIN_LOOK_MS = 5
 const CREATE_MAX = 20_000
 const STEPS_MAX = 1_000_000
+const STEPS_PER_TURN = 50
 
 type Carry = (parts: ControlParts, value: never) => ControlResult | Promise<ControlResult>
 
@@ -71,10 +73,14 @@ const COMMANDS = {
     parts.engine.rate = value
     return { rate: value }
   },
-  step: (parts, value: number) => {
+  step: async (parts, value: number) => {
     if (!Number.isInteger(value) || value < 0 || value > STEPS_MAX) throw new ControlError(`step: 0 to ${STEPS_MAX}`)
-    for (let count = 0; count < value; count += 1) parts.engine.step(parts.clock.wallMs())
-    parts.channel.tick()
+    for (let count = 1; count <= value; count += 1) {
+      parts.engine.step(parts.clock.wallMs())
+      if (count % STEPS_PER_TURN !== 0 && count !== value) continue
+      parts.channel.tick()
+      await setImmediate() // let the sockets take it: a burst is not a slow client
+    }
     return { steps: value }
   },
   createMarket: (parts, value: true | { count?: number }) => ({ created: createMarkets(parts, value) }),
