@@ -29,7 +29,7 @@ export class LineReader {
     let at = start + AT.length
     const digits = at
     let atUs = 0
-    while (at < end && isDigit(bytes[at] as number)) atUs = atUs * 10 + (bytes[at++] as number) - 0x30
+    while (at < end && isDigit(bytes[at] as number)) atUs = atUs * 10 + ((bytes[at++] as number) - 0x30)
     if (at === digits || !Number.isSafeInteger(atUs) || !matches(bytes, at, end, CONNECTION)) return null
     at += CONNECTION.length
     const connectionEnd = endOfString(bytes, at, end)

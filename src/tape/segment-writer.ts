@@ -101,6 +101,8 @@ export class SegmentWriter {
         closeQuietly(this.#options.disk, this.#open.file)
         this.#broken = this.#open
         this.#open = null
+        // At once, if it can be done, so that nobody reads what was not accepted; for certain before going on.
+        this.#cut(this.#broken)
       }
       throw error
     }
@@ -131,30 +133,40 @@ export class SegmentWriter {
   #seal(): void {
     const segment = this.#broken
     if (segment === null) return
-    const { disk, root } = this.#options
-    try {
-      if (segment.bytes > 0) disk.truncate(plainPath(root, segment.name), segment.bytes)
-      else disk.remove(plainPath(root, segment.name))
-    } catch {
-      // The manifest's length is what readers go by; the file is cut when it is next opened or compressed.
-    }
-    this.#record(segment)
+    if (!this.#cut(segment) || segment.bytes > 0) this.#record(segment)
+    else this.#options.onClosed(known(segment, null))
     this.#broken = null
   }
 
+  /** False when the file could not be cut: then the manifest's length is all that readers go by. */
+  #cut(segment: Segment): boolean {
+    const { disk, root } = this.#options
+    const path = plainPath(root, segment.name)
+    try {
+      if (segment.bytes > 0) disk.truncate(path, segment.bytes)
+      else disk.remove(path)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   #record(segment: Segment, sha256: string | null = null): void {
-    const { name, bytes, lines } = segment
     this.#options.manifest.append({
       event: 'closed',
-      segment: name,
+      segment: segment.name,
       sha256,
-      lines,
-      bytes,
+      lines: segment.lines,
+      bytes: segment.bytes,
       first_at: segment.firstAtUs,
       last_at: segment.lastAtUs,
     })
-    this.#options.onClosed({ name, bytes, lines, sha256, diskBytes: bytes, compressed: false })
+    this.#options.onClosed(known(segment, sha256))
   }
+}
+
+function known({ name, bytes, lines }: Segment, sha256: string | null): KnownSegment {
+  return { name, bytes, lines, sha256, diskBytes: bytes, compressed: false }
 }
 
 function extend(segment: Segment, group: Group): TapePosition[] {
