@@ -9,8 +9,8 @@ import { bookText, type SimMarket, tickText } from './market.ts'
 export function dumpBook(market: SimMarket, outcome: Outcome): string {
   const book = bookText(market, outcome)
   return (
-    `{"market":"${book.market}","asset_id":"${book.assetId}","timestamp":"${book.timestamp}","hash":"${bookHash(book)}"` +
-    `,"bids":[${book.bids}],"asks":[${book.asks}],"tick_size":"${book.tickSize}","event_type":"book"` +
+    `{"market":"${book.market}","asset_id":"${book.assetId}","timestamp":"${book.timestamp}"` +
+    `,"hash":"${bookHash(book)}","bids":[${book.bids}],"asks":[${book.asks}],"tick_size":"${book.tickSize}","event_type":"book"` +
     `,"last_trade_price":"${book.lastTradePrice}"${book.version === 'v2' ? ',"version":"v2"}' : '}'}`
   )
 }
@@ -98,9 +98,9 @@ export interface Fill {
 export function tradeFrame(fill: Fill): string {
   const { market } = fill
   return (
-    `{"market":"${market.conditionId}", "asset_id":"${market.tokens[fill.outcome]}", "price":"${priceText(fill.units)}"` +
-    `, "size":"${sizeText(fill.hundredths)}", "fee_rate_bps":"0", "side":"${fill.side}", "timestamp":"${fill.venueMs}"` +
-    `, "event_type":"last_trade_price", "transaction_hash":"${fill.transactionHash}"}`
+    `{"market":"${market.conditionId}", "asset_id":"${market.tokens[fill.outcome]}"` +
+    `, "price":"${priceText(fill.units)}", "size":"${sizeText(fill.hundredths)}", "fee_rate_bps":"0"` +
+    `, "side":"${fill.side}", "timestamp":"${fill.venueMs}", "event_type":"last_trade_price", "transaction_hash":"${fill.transactionHash}"}`
   )
 }
 

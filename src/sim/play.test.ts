@@ -50,7 +50,7 @@ test('plays a recording byte for byte to whoever has subscribed to its tokens', 
 
 test('a recording keeps its pace times the speed', async (t) => {
   const book =
-    '{"market":"0xaa","asset_id":"1","timestamp":"1","hash":"","bids":[],"asks":[],"tick_size":"0.01","event_type":"book"}'
+    '{"market":"0xaa","asset_id":"1","timestamp":"1","bids":[],"asks":[],"tick_size":"0.01","event_type":"book"}'
   const lines = [
     { receivedAt: '2026-09-30T00:00:00.000Z', payloadUtf8: `[${book}]\n` },
     { receivedAt: '2026-09-30T00:00:05.000Z', payloadUtf8: 'PONG' },
