@@ -10,7 +10,8 @@ export function dumpBook(market: SimMarket, outcome: Outcome): string {
   const book = bookText(market, outcome)
   return (
     `{"market":"${book.market}","asset_id":"${book.assetId}","timestamp":"${book.timestamp}"` +
-    `,"hash":"${bookHash(book)}","bids":[${book.bids}],"asks":[${book.asks}],"tick_size":"${book.tickSize}","event_type":"book"` +
+    `,"hash":"${bookHash(book)}","bids":[${book.bids}],"asks":[${book.asks}]` +
+    `,"tick_size":"${book.tickSize}","event_type":"book"` +
     `,"last_trade_price":"${book.lastTradePrice}"${book.version === 'v2' ? ',"version":"v2"}' : '}'}`
   )
 }
@@ -100,7 +101,8 @@ export function tradeFrame(fill: Fill): string {
   return (
     `{"market":"${market.conditionId}", "asset_id":"${market.tokens[fill.outcome]}"` +
     `, "price":"${priceText(fill.units)}", "size":"${sizeText(fill.hundredths)}", "fee_rate_bps":"0"` +
-    `, "side":"${fill.side}", "timestamp":"${fill.venueMs}", "event_type":"last_trade_price", "transaction_hash":"${fill.transactionHash}"}`
+    `, "side":"${fill.side}", "timestamp":"${fill.venueMs}", "event_type":"last_trade_price"` +
+    `, "transaction_hash":"${fill.transactionHash}"}`
   )
 }
 
