@@ -112,6 +112,7 @@ async function run(options: DaemonOptions, scope: Scope, parts: Parts): Promise<
   const { config, clock, random, log } = options
   const { lock, ledger, tape, end } = parts
   const stop = new AbortController()
+  scope.onRelease(() => stop.abort())
   const recorderId = config.recorderId ?? rememberedRecorderId(lock.directory)
   const http = createHttpClient({
     clock,
@@ -159,34 +160,47 @@ async function run(options: DaemonOptions, scope: Scope, parts: Parts): Promise<
     ...upkeep({ options, recorderId, ledger, tape, signal: stop.signal }),
   ]
 
-  const drain = async (): Promise<void> => {
-    state.draining = true
-    log.info({}, 'draining: no more data is taken')
-    await supervisor.stop(STOP_COLLECTORS_MS)
-    const sync = { clock, timeoutMs: SYNC_TAPE_MS, signal: stop.signal, what: 'syncing the tape' }
-    await withDeadline(sync, () => tape.appender.flushed()).catch((error: unknown) => {
-      log.error({ err: error }, `the tape could not be synced: ${describeError(error)}`)
-    })
-    const report = await recording.drain(DRAIN_RECORDER_MS)
-    stop.abort()
-    await Promise.all(background)
-    const left = report.left === 0 ? 'nothing is left' : `${report.left} frames stay on the tape for the next start`
-    await scope.close().catch((error: unknown) => {
-      log.error({ err: error }, `not everything closed cleanly: ${describeError(error)}`)
-    })
-    log.info({}, `drained: ${report.flushed} rows flushed to the ledger, ${left}`)
-    end.resolve()
-  }
+  const drain = () => drainAll({ clock, log, supervisor, tape, recording, background, scope, stop })
   let drained: Promise<void> | null = null
   return {
     healthPort: listener.port,
     ended: end.promise,
     getHealth: () => getHealth(board()),
     drain() {
-      drained ??= drain()
+      state.draining = true
+      drained ??= drain().finally(end.resolve)
       return drained
     },
   }
+}
+
+interface Running {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly supervisor: Supervisor
+  readonly tape: Tape
+  readonly recording: Recording
+  readonly background: readonly Promise<void>[]
+  readonly scope: Scope
+  readonly stop: AbortController
+}
+
+/** In the order of the data: no more of it, then the tape, then the ledger, then everything else. */
+async function drainAll({ clock, log, supervisor, tape, recording, background, scope, stop }: Running): Promise<void> {
+  log.info({}, 'draining: no more data is taken')
+  await supervisor.stop(STOP_COLLECTORS_MS)
+  const sync = { clock, timeoutMs: SYNC_TAPE_MS, signal: stop.signal, what: 'syncing the tape' }
+  await withDeadline(sync, () => tape.appender.flushed()).catch((error: unknown) => {
+    log.error({ err: error }, `the tape could not be synced: ${describeError(error)}`)
+  })
+  const report = await recording.drain(DRAIN_RECORDER_MS)
+  stop.abort()
+  await Promise.all(background)
+  await scope.close().catch((error: unknown) => {
+    log.error({ err: error }, `not everything closed cleanly: ${describeError(error)}`)
+  })
+  const left = report.left === 0 ? 'nothing is left' : `${report.left} frames stay on the tape for the next start`
+  log.info({}, `drained: ${report.flushed} rows flushed to the ledger, ${left}`)
 }
 
 interface RecordOptions {

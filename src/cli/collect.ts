@@ -11,7 +11,7 @@ const DRAIN_DEADLINE_MS = 24_500
 
 /** Runs the daemon until a signal ends it; returns after the drain. */
 export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
-  const { config } = loadForProcess(flags)
+  const { config, notices } = loadForProcess(flags)
   const clock = systemClock()
   const isTerminal = process.stderr.isTTY === true
   const logging = createLogging({
@@ -22,6 +22,7 @@ export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
   })
   hideSecrets(logging, [config.database.url?.reveal(), config.api.token?.reveal()])
   const { log } = logging
+  for (const notice of notices) log.warn({}, notice)
   const signals = catchSignals()
   try {
     process.on('unhandledRejection', (error) => endWithBug(logging, error))

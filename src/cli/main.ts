@@ -2,6 +2,8 @@ import { CommanderError } from 'commander'
 import { describeError, EXIT, type ExitCode, PermanentError, TransientError } from '../core/errors.ts'
 import { createProgram } from './program.ts'
 
+const EXIT_GRACE_MS = 2_000
+
 /** Runs one command line. The only place that decides how the process ends. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', endQuietlyWithoutReader)
@@ -15,6 +17,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     exitCode = report(error, argv)
   }
   process.exitCode = exitCode
+  // Whatever a failed start left open must not keep the process; an empty event loop ends before this.
+  setTimeout(() => process.exit(), EXIT_GRACE_MS).unref()
 }
 
 /** One line for people, and the exit code. */

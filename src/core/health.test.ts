@@ -144,10 +144,10 @@ const TABLE: readonly [name: string, board: StatusBoard, status: string, firstRe
     /newest useful answer 2m 0s ago \(expected every 1m 0s\)/,
   ],
   [
-    'a stream is silent and nothing proves the silence right',
-    board([streaming({}, { usefulAgeMs: 60_001 })]),
+    'a stream has delivered nothing at all',
+    board([streaming({}, { usefulAgeMs: null })]),
     'degraded',
-    /newest useful answer/,
+    /no answer since start/,
   ],
   [
     'no connection is live',
@@ -292,13 +292,14 @@ const anyBoard = fc
 
 describe('for every board', () => {
   const check = (property: (board: StatusBoard) => void) =>
-    fc.assert(fc.property(anyBoard, property), { numRuns: 1000, verbose: 1 })
+    fc.assert(fc.property(anyBoard, property), { numRuns: 1000 })
 
   test('it is never healthy while something critical is stale, cut off, stalled or not running', () => {
     check((given) => {
       if (computeHealth(given).status !== 'healthy') return
       for (const collector of given.collectors.filter((one) => one.critical)) {
-        assert.ok(collector.usefulAgeMs !== null && collector.usefulAgeMs <= 2 * collector.intervalMs)
+        assert.ok(collector.usefulAgeMs !== null)
+        if (collector.stream === null) assert.ok(collector.usefulAgeMs <= 2 * collector.intervalMs)
         assert.ok(collector.state === 'running' || collector.state === 'starting')
         assert.notEqual(collector.lastCycleOk, false)
         if (collector.stream !== null) assert.ok(collector.stream.connectionsActive > 0)

@@ -105,6 +105,8 @@ function collectorProblems(collector: CollectorStatus, board: StatusBoard): Prob
   if (collector.usefulAgeMs === null) {
     return say(RANK.stale, `has given no answer since start, ${formatDuration(board.uptimeMs)} ago`)
   }
+  // The listener judges each connection's silence against its own rate: a quiet market is no fault.
+  if (stream !== null) return []
   if (collector.usefulAgeMs <= 2 * collector.intervalMs) return []
   const age = formatDuration(collector.usefulAgeMs)
   return say(
