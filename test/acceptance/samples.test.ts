@@ -21,7 +21,10 @@ test('a recorded session goes through the whole path: both trades, all 31 hash c
     await venue.stop()
     await removeDirectory(directory)
   })
-  const body = await daemon.whenHealth('31 checks', (seen) => (seen['book_checks'] as { match: number }).match >= 31)
+  const body = await daemon.whenHealth('31 checks and 2 trades', (seen) => {
+    const { trades_inserted: stored } = seen['trade_listener'] as { trades_inserted: number }
+    return (seen['book_checks'] as { match: number }).match >= 31 && stored >= 2
+  })
   const { match, mismatch, unverifiable, skipped } = body['book_checks'] as Record<string, number>
   assert.deepEqual({ match, mismatch, unverifiable, skipped }, { match: 31, mismatch: 0, unverifiable: 0, skipped: 0 })
   const trades = await daemon.query<{ price: number; size: number; side: string }>(
