@@ -183,6 +183,7 @@ export class Connection {
     this.#database = null
     if (database === null) return
     await this.#bounded(database.close())
+    database.destroy()
   }
 
   /** Waits for what may never end, but not for long. */

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import pg from 'pg'
 import { describeError, EXIT, PermanentError, TransientError } from '../core/errors.ts'
 import { classifyError, isConnectionError, toLedgerError } from './errors.ts'
@@ -38,6 +39,7 @@ export class Database {
   readonly schema: string
   readonly #pool: pg.Pool
   readonly #onLost: (error: Error) => void
+  readonly #sockets = new Set<Socket>()
 
   constructor(options: DatabaseOptions) {
     if (!SCHEMA_NAME.test(options.schema)) throw new PermanentError(`not a usable schema name: ${options.schema}`)
@@ -50,6 +52,7 @@ export class Database {
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       application_name: 'tapekeeper',
+      stream: () => this.#newSocket(),
     })
     this.#onLost = options.onLost
     this.#pool.on('error', (error) => options.onLost(error))
@@ -86,9 +89,22 @@ export class Database {
     }
   }
 
-  /** Waits for running transactions and closes every connection. */
+  /** Waits for running transactions, then closes every connection. */
   async close(): Promise<void> {
     await this.#pool.end()
+    this.destroy()
+  }
+
+  /** Cuts every connection now, also those that the pool lost sight of while they logged in. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #newSocket(): Socket {
+    const socket = new Socket()
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    return socket
   }
 
   async #connect(): Promise<pg.PoolClient> {

@@ -100,6 +100,15 @@ function suite(kind: TestServerKind): void {
     })
   })
 
+  test('a token first seen in a transaction that failed is stored by the next one', async () => {
+    const rows = [trade({ tokenId: '4711' })]
+    const impossible = { segment: 's', offset: Number.NaN, line: 0 }
+    await assert.rejects(ledger.commitStream(batch({ trades: rows, position: impossible })))
+    assert.equal((await trades('4711')).length, 0)
+    assert.equal((await ledger.commitStream(batch({ trades: rows }))).tradesInserted, 1)
+    assert.equal((await trades('4711')).length, 1)
+  })
+
   const poisons: [string, Partial<TradeRow>][] = [
     ['a NUL character', { transactionHash: 'bad\0hash' }],
     ['a number out of range', { size: '1e999' }],
