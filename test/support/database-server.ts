@@ -12,13 +12,18 @@ export interface DatabaseServer {
 
 export async function startServer(folder: string): Promise<DatabaseServer> {
   await mkdir(folder, { recursive: true })
-  const server = new EmbeddedServer({ dataDir: folder, clock: systemClock(), log: quietLogger() })
+  const create = () => new EmbeddedServer({ dataDir: folder, clock: systemClock(), log: quietLogger() })
+  let server = create()
   await server.ensureRunning()
   const url = server.connectionString()
   if (url === null) throw new Error('the server has no address')
   return {
     url,
-    start: async () => void (await server.ensureRunning()),
+    async start() {
+      server = create()
+      await server.ensureRunning()
+      if (server.connectionString() !== url) throw new Error('the server came back at another address')
+    },
     stop: () => server.stop(),
   }
 }
