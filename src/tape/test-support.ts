@@ -5,10 +5,16 @@ import type { LogContext, Logger } from '../core/log.ts'
 import type { TapeBatch, TapeFollower, TapeRecord } from '../core/tape.ts'
 import { type Disk, realDisk } from './disk.ts'
 
+const folders: string[] = []
+
 /** A folder that goes when the process ends: hooks run first in, first out, and tapes must be closed before. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tape-test-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  if (folders.push(folder) === 1) {
+    process.once('exit', () => {
+      for (const made of folders) rmSync(made, { recursive: true, force: true })
+    })
+  }
   return folder
 }
 
