@@ -9,6 +9,7 @@ import { createAbort, withDeadline } from './abort.ts'
 import { type BackoffPolicy, backoffMs } from './backoff.ts'
 import { FailureLog } from './failure-log.ts'
 import { redactText } from './redact.ts'
+import { withoutRepeats } from './repeat-filter.ts'
 
 /** What a loop tells about itself; the supervisor's record of the collector listens. */
 export interface PollingObserver {
@@ -88,6 +89,8 @@ const AS_SCHEDULED: Outcome = { notBeforeMs: 0, earlyMs: Number.POSITIVE_INFINIT
 class CycleRunner {
   readonly #options: PollingLoopOptions
   readonly #failureLog = new FailureLog()
+  /** What the collector itself has to say comes every cycle. */
+  readonly #collectorLog: Logger
   #succeeded = false
   #failures = 0
   #isReporting = false
@@ -96,6 +99,7 @@ class CycleRunner {
 
   constructor(options: PollingLoopOptions) {
     this.#options = options
+    this.#collectorLog = withoutRepeats(options.log, options.clock)
   }
 
   async run(): Promise<Outcome | 'stopped'> {
@@ -130,7 +134,8 @@ class CycleRunner {
   }
 
   async #collect(): Promise<CycleResult> {
-    const { clock, collector, log, signal, cycleTimeoutMs } = this.#options
+    const { clock, collector, signal, cycleTimeoutMs } = this.#options
+    const log = this.#collectorLog
     const state = { settled: false, running: Promise.resolve() as Promise<unknown> }
     const deadline = { clock, timeoutMs: cycleTimeoutMs, signal, what: 'the cycle' }
     try {
