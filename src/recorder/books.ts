@@ -177,6 +177,12 @@ export class Books {
     if (book !== undefined && book.generation === generation) book.whole = false
   }
 
+  /** Nothing more will come for this token: its batch is complete. */
+  complete(token: TokenId): void {
+    const book = this.#books.get(token)
+    if (book?.batchOpen && this.isFresh(book)) this.#closeBatch(book)
+  }
+
   release(token: TokenId): void {
     const book = this.#books.get(token)
     if (book === undefined) return

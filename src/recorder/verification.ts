@@ -11,7 +11,7 @@ import { Budget } from './budget.ts'
 
 /** Evidence that something was missed. Times are tape time, Unix µs. */
 export interface BookFinding {
-  /** `mismatch`: a rebuilt book differs from the venue's hash. `trade_missing`: a book holds a trade that never came. */
+  /** `mismatch`: a rebuilt book is not the venue's. `trade_missing`: a book holds a trade that never came. */
   readonly kind: 'mismatch' | 'trade_missing'
   readonly token: TokenId
   readonly market: string
@@ -91,8 +91,9 @@ export class BookKeeper {
         this.#budget.spend(() => this.#options.checker.noteTickSize(event))
         return
       case 'market_resolved':
-        for (const token of event.tokens) this.books.release(token)
+        for (const token of event.tokens) this.books.complete(token)
         this.#options.checker.release(event.market)
+        for (const token of event.tokens) this.books.release(token)
         return
       default:
     }

@@ -5,6 +5,7 @@ import type { TokenDirectory } from '../../core/market.ts'
 import {
   createMarketState,
   factsOf,
+  guessFacts,
   type KnownFacts,
   type MarketState,
   noteTick,
@@ -91,7 +92,10 @@ export class PolymarketBookChecker implements BookChecker {
     if (market.trust === 'unverifiable' && !own) return 'unverifiable'
     const facts = factsOf(market, this.#directory.facts(claim.token))
     const head = bookHashHead(claim.market, claim.token, claim.venueMs, levels)
-    if (facts === null) return this.#fitsOldForm(claim, head, null, market) ? 'match' : 'unverifiable'
+    if (facts === null) {
+      const known = this.#fitsGuess(claim, head, market) || this.#fitsOldForm(claim, head, null, market)
+      return known ? 'match' : 'unverifiable'
+    }
     if (market.oldForm === null && this.#fits(claim, head, facts, market, valuesToTry(market))) return 'match'
     if ((own || market.oldForm !== null) && this.#fitsOldForm(claim, head, facts, market)) return 'match'
     if (market.oldForm !== null) return own ? 'unverifiable' : 'mismatch'
@@ -126,7 +130,8 @@ export class PolymarketBookChecker implements BookChecker {
   release(market: string): void {
     const known = this.#markets.get(market)
     if (known === undefined) return
-    for (const item of known.waiting) this.#decide(item, 'skipped', false)
+    // The trade that a claim waits for may still be on its way, and nobody will be here to meet it.
+    for (const item of known.waiting) this.#decide(item, this.#search(item) ? 'match' : 'skipped', false)
     this.#markets.delete(market)
   }
 
@@ -171,6 +176,17 @@ export class PolymarketBookChecker implements BookChecker {
         this.#prove(market, facts, tick, value)
         return true
       }
+    }
+    return false
+  }
+
+  /** For a market that was announced a moment ago: its metadata comes with the next listing. */
+  #fitsGuess(claim: BookClaim, head: string, market: Market): boolean {
+    for (const guess of guessFacts(market, this.#directory.facts(claim.token))) {
+      if (!this.#fits(claim, head, guess, market, valuesToTry(market))) continue
+      market.minOrderSize = guess.minOrderSize
+      market.negRisk = guess.negRisk
+      return true
     }
     return false
   }

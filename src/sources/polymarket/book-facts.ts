@@ -56,6 +56,22 @@ export function factsOf(state: MarketState, facts: TokenFacts | undefined): Know
   return { minOrderSize, negRisk, version: state.version ?? facts?.version ?? null, ticks }
 }
 
+/** What nearly every market has, in the order of likelihood: a hash that fits proves the guess. */
+const USUAL_MIN_ORDER_SIZE = '5'
+
+/**
+ * Facts to try while a new market's metadata is not here yet; empty when even the tick size is unknown. A SHA-1 that
+ * fits cannot be chance, so that a guess is either proven or never believed.
+ */
+export function guessFacts(state: MarketState, facts: TokenFacts | undefined): readonly KnownFacts[] {
+  const negRisk = state.negRisk ?? facts?.negRisk ?? null
+  const minOrderSize = state.minOrderSize ?? facts?.minOrderSize ?? USUAL_MIN_ORDER_SIZE
+  const guesses = (negRisk === null ? [false, true] : [negRisk]).map((guess) => {
+    return factsOf({ ...state, minOrderSize, negRisk: guess }, facts)
+  })
+  return guesses.filter((guess) => guess !== null)
+}
+
 /** Frames that were on their way may still speak of the size before. */
 export function noteTick(state: MarketState, tick: string): void {
   if (tick === state.tick) return
