@@ -37,7 +37,7 @@ export interface DaemonOptions {
 /** The running recorder. */
 export interface Daemon {
   readonly healthPort: number
-  /** Rejects when the daemon cannot go on at all (a refused login, a ledger from the future); resolves after `drain`. */
+  /** Rejects when going on is senseless (a refused login, a ledger from the future); resolves after `drain`. */
   readonly ended: Promise<void>
   getHealth(): DaemonHealth
   /** Stops taking, syncs, gives the ledger what it takes in the time left, closes everything. Safe to call twice. */

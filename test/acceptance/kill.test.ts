@@ -17,7 +17,9 @@ import { until } from '../support/processes.ts'
 const KILLS = 25
 const SEED = Number(process.env['TAPEKEEPER_TEST_SEED'] ?? 20_261)
 
-test(`${KILLS} kills at seeded points of a running feed (seed ${SEED}) leave every accepted trade exactly once`, async (t) => {
+const TITLE = `${KILLS} kills at seeded points of a running feed (seed ${SEED}) leave every accepted trade exactly once`
+
+test(TITLE, async (t) => {
   const random = seededRandom(SEED)
   const directory = await temporaryDirectory()
   const dataDir = join(directory, 'data')

@@ -74,7 +74,8 @@ test('a database newer than the program', async () => {
   const client = new pg.Client({ connectionString: server.url })
   await client.connect()
   const tables = await client.query<{ name: string }>(
-    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_name LIKE '%migration%'`,
+    `SELECT table_name AS name FROM information_schema.tables
+     WHERE table_schema = 'public' AND table_name LIKE '%migration%'`,
   )
   const table = tables.rows[0]?.name ?? ''
   const columns = await client.query<{ name: string; type: string }>(
@@ -86,7 +87,8 @@ test('a database newer than the program', async () => {
   const others = columns.rows.filter((column) => column.name !== number).map((column) => column.name)
   await client.query(
     `INSERT INTO ${table} (${[number, ...others].join(', ')})
-     SELECT 999, ${others.map((name) => (name === 'name' ? "'from-the-future'" : name)).join(', ')} FROM ${table} LIMIT 1`,
+     SELECT 999, ${others.map((name) => (name === 'name' ? "'from-the-future'" : name)).join(', ')}
+     FROM ${table} LIMIT 1`,
   )
   await client.end()
   const result = await collect({ DATABASE_URL: server.url }, 'newer-2')

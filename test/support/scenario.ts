@@ -59,7 +59,7 @@ async function changeMarkets(venue: VenueProcess, end: number): Promise<void> {
   }
 }
 
-/** The venue falls silent; then the ledger must come to hold all of it, and every collector must have asked once more. */
+/** The venue falls silent; the ledger must come to hold all of it, and every collector ask once more. */
 async function settle(venue: VenueProcess, daemon: Daemon): Promise<void> {
   await venue.control({ drain: true })
   const { totals } = await venue.account()
@@ -199,7 +199,8 @@ export async function compareCandles(daemon: Daemon, sent: readonly SentTrade[])
     candle.shares += size
   }
   const rows = await daemon.query<Record<string, string | number>>(
-    `SELECT token_id, (extract(epoch FROM hour) / 3600)::bigint::text AS hour, open, high, low, close, c.trades, v.shares
+    `SELECT token_id, (extract(epoch FROM hour) / 3600)::bigint::text AS hour,
+            open, high, low, close, c.trades, v.shares
      FROM price_candles_1h c JOIN trade_volume_1h v USING (token_key, hour) JOIN tokens USING (token_key)
      WHERE c.source = 'trade'`,
   )
