@@ -263,6 +263,17 @@ test('a claim whose batch goes on is taken back', () => {
   assert.deepEqual(checks.settle(9_000_000, ALWAYS), [])
 })
 
+test('the last book of a market that is over still meets its trade', () => {
+  const checks = proven()
+  const last = claim(hashOf({ value: '0.510' }), 'snapshot')
+  assert.equal(checks.check(last, LEVELS), 'pending')
+  checks.release(MARKET)
+  checks.noteTrade(trade('0.51'))
+  assert.deepEqual(checks.settle(0, ALWAYS), [{ claim: last, outcome: 'match', tradeMissing: false }])
+  // Nothing is known of it any more: its next claim is one of a new market.
+  assert.equal(checks.check(claim(hashOf({ value: '' })), LEVELS), 'match')
+})
+
 test('what waits is bounded per market; a market that is over, and the end, leave nothing waiting', () => {
   const checks = proven()
   const outcomes = Array.from({ length: 70 }, (_, index) =>
@@ -271,7 +282,8 @@ test('what waits is bounded per market; a market that is over, and the end, leav
   assert.equal(outcomes.filter((outcome) => outcome === 'pending').length, 64)
   assert.equal(outcomes.filter((outcome) => outcome === 'skipped').length, 6)
   checks.release(MARKET)
-  assert.equal(checks.settle(0, ALWAYS).filter(({ outcome }) => outcome === 'skipped').length, 64)
+  assert.equal(checks.settle(9_000_000, ALWAYS).length, 64)
+  assert.equal(checks.pending, 0)
   const again = proven()
   again.check(claim('f'.repeat(40)), LEVELS)
   assert.deepEqual(

@@ -23,6 +23,8 @@ const MARKETS_MAX = 50_000
 
 interface Market extends MarketState {
   readonly waiting: Set<PendingClaim>
+  /** Is to be forgotten when nothing waits any more. */
+  ending: boolean
 }
 
 interface PendingClaim {
@@ -130,9 +132,9 @@ export class PolymarketBookChecker implements BookChecker {
   release(market: string): void {
     const known = this.#markets.get(market)
     if (known === undefined) return
-    // The trade that a claim waits for may still be on its way, and nobody will be here to meet it.
-    for (const item of known.waiting) this.#decide(item, this.#search(item) ? 'match' : 'skipped', false)
-    this.#markets.delete(market)
+    // The trade that a claim waits for may still be on its way.
+    if (known.waiting.size > 0) known.ending = true
+    else this.#markets.delete(market)
   }
 
   #takeSettled(): readonly SettledClaim[] {
@@ -148,7 +150,7 @@ export class PolymarketBookChecker implements BookChecker {
       return known
     }
     if (this.#markets.size >= MARKETS_MAX) this.#releaseIdlest()
-    const market: Market = { ...createMarketState(), waiting: new Set() }
+    const market: Market = { ...createMarketState(), waiting: new Set(), ending: false }
     this.#markets.set(name, market)
     return market
   }
@@ -157,7 +159,8 @@ export class PolymarketBookChecker implements BookChecker {
   #releaseIdlest(): void {
     for (const [name, market] of this.#markets) {
       if (!market.touched) {
-        this.release(name)
+        for (const item of market.waiting) this.#decide(item, 'skipped', false)
+        this.#markets.delete(name)
         return
       }
       market.touched = false
@@ -223,7 +226,9 @@ export class PolymarketBookChecker implements BookChecker {
 
   #close(item: PendingClaim): boolean {
     if (!this.#pending.delete(item)) return false
-    item.market.waiting.delete(item)
+    const { market, claim } = item
+    market.waiting.delete(item)
+    if (market.ending && market.waiting.size === 0) this.#markets.delete(claim.market)
     this.#pendingCharacters -= item.head.length
     return true
   }
