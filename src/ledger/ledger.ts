@@ -18,7 +18,7 @@ import type { Database, Session } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { EmbeddedServer } from './embedded.ts'
 import { type MaintenanceReport, runMaintenance } from './maintenance.ts'
-import { inOrder, markListed, selectTrackedTokens, upsertMarkets } from './markets.ts'
+import { inOrder, lockMetadata, markListed, selectTrackedTokens, upsertMarkets } from './markets.ts'
 import { checkOrderBooks, insertOrderBooks } from './order-books.ts'
 import { Partitions } from './partitions.ts'
 import { checkPrices, insertPrices } from './prices.ts'
@@ -143,6 +143,7 @@ function marketMethods(run: Run): MarketStore & ResolutionStore {
   return {
     saveMarkets: (markets, observedMs) =>
       write(async (session) => {
+        await lockMetadata(session)
         const sorted = inOrder(markets)
         const changed = await upsertMarkets(session, sorted, observedMs)
         await markListed(session, sorted, observedMs)
@@ -150,9 +151,14 @@ function marketMethods(run: Run): MarketStore & ResolutionStore {
       }),
     loadTrackedTokens: (limitMarkets) => read((session) => selectTrackedTokens(session, limitMarkets)),
     loadUnresolved: (nowMs, limit) => read((session) => selectUnresolved(session, nowMs, limit)),
-    markChecked: (conditionIds, nowMs) => write((session) => updateChecked(session, conditionIds, nowMs)),
+    markChecked: (conditionIds, nowMs) =>
+      write(async (session) => {
+        await lockMetadata(session)
+        await updateChecked(session, conditionIds, nowMs)
+      }),
     saveResolutions: (resolutions, markets, observedMs) =>
       write(async (session) => {
+        await lockMetadata(session)
         await upsertMarkets(session, inOrder(markets), observedMs)
         return insertResolutions(session, resolutions, observedMs)
       }),

@@ -68,7 +68,7 @@ interface Written {
   readonly rawHash: string | null
 }
 
-/** Inserts or updates the markets that differ from what is stored; returns how many did. Sorted by id, given once each. */
+/** Inserts or updates the markets that differ from what is stored; returns how many did. Takes them `inOrder`. */
 export async function upsertMarkets(session: Session, markets: readonly Market[], observedMs: number): Promise<number> {
   let written = 0
   for (let start = 0; start < markets.length; start += CHUNK) {
@@ -80,6 +80,14 @@ export async function upsertMarkets(session: Session, markets: readonly Market[]
     written += changed.length
   }
   return written
+}
+
+/**
+ * One transaction at a time writes metadata, until it ends: listings, resolutions and the stream's announcements touch
+ * the same rows of several tables in their own orders, and would otherwise lock each other out.
+ */
+export async function lockMetadata(session: Session): Promise<void> {
+  await session.query("SELECT pg_advisory_xact_lock(hashtext('tapekeeper metadata'))")
 }
 
 /** Sorted and each once (the last one wins), so that two transactions cannot lock each other's rows. */
@@ -175,7 +183,8 @@ async function upsertMarketTokens(session: Session, markets: readonly Market[]):
     textArray(tokens.map((token) => cleanText(token.outcome))),
     numberArray(tokens.map((token) => token.outcomeIndex)),
   ]
-  const listed = `unnest($1::text[], $2::text[], $3::text[], $4::smallint[]) AS n (token_id, condition_id, outcome, outcome_index)`
+  const listed = `unnest($1::text[], $2::text[], $3::text[], $4::smallint[])
+                    AS n (token_id, condition_id, outcome, outcome_index)`
   await session.query(
     `UPDATE tokens t SET condition_id = n.condition_id, outcome = n.outcome, outcome_index = n.outcome_index
      FROM ${listed}

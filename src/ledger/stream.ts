@@ -6,6 +6,7 @@ import type { TapePosition } from '../core/tape.ts'
 import type { Session } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { classifyError } from './errors.ts'
+import { lockMetadata } from './markets.ts'
 import { type InsertRows, insertLifecycle, insertTickSizes, insertTrades, type KeyOf } from './stream-rows.ts'
 import { resolveTokens, type TokenKeys, type TokenReference } from './tokens.ts'
 
@@ -64,6 +65,7 @@ export async function storeBatch(
   nowMs: number,
 ): Promise<{ commit: StreamCommit; keys: Map<string, number> }> {
   const { batch } = checked
+  if (batch.lifecycle.length > 0) await lockMetadata(session)
   const keys = await resolveTokens(session, cache, referencesOf(batch))
   const keyOf: KeyOf = (tokenId) => keys.get(tokenId) as number
   const poison = [...checked.poison]
