@@ -63,18 +63,14 @@ async function readAll(records: TapeRecord[], ledger: MemoryLedger = memoryLedge
 }
 
 test('trades, tick sizes and lifecycle become rows; books and prices do not; all with the position', async () => {
+  const event = (atMs: number, event_type: string, rest: object = {}) =>
+    line(atMs, JSON.stringify({ event_type, market: MARKET, timestamp: String(1_790_000_000_000 + atMs), ...rest }))
   const records = [
     line(1, trade(1)),
-    line(
-      2,
-      `{"event_type":"tick_size_change","market":"${MARKET}","asset_id":"11","old_tick_size":"0.01","new_tick_size":"0.001","timestamp":"1790000000002"}`,
-    ),
-    line(3, `{"event_type":"new_market","market":"${MARKET}","assets_ids":["11","22"],"timestamp":"1790000000003"}`),
-    line(4, `{"event_type":"market_resolved","market":"${MARKET}","assets_ids":["11"],"timestamp":"1790000000004"}`),
-    line(
-      5,
-      `{"event_type":"best_bid_ask","market":"${MARKET}","asset_id":"11","best_bid":"","best_ask":"","timestamp":"1790000000005"}`,
-    ),
+    event(2, 'tick_size_change', { asset_id: '11', old_tick_size: '0.01', new_tick_size: '0.001' }),
+    event(3, 'new_market', { assets_ids: ['11', '22'] }),
+    event(4, 'market_resolved', { assets_ids: ['11'] }),
+    event(5, 'best_bid_ask', { asset_id: '11', best_bid: '', best_ask: '' }),
     line(6, '{"event_type":"halo"}'),
     line(7, 'INVALID OPERATION'),
   ]
@@ -157,7 +153,7 @@ test('without rows the position alone is stored every few seconds, and not when 
   await done
 })
 
-test('an absent ledger is asked again after 1, 2, 4 … 30 s with the same batch; reading stops; nothing is lost', async () => {
+test('an absent ledger is asked again after 1, 2, 4 … 30 s; meanwhile reading stops; nothing is lost', async () => {
   const tape = memoryTape([], 500)
   const ledger = memoryLedger()
   const { recorder, clock, log, abort, done } = start(tape, ledger)

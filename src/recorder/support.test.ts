@@ -1,4 +1,4 @@
-/** What the tests of this folder share: a log, a tape and a ledger in memory, the simulated venue's frames. No tests here. */
+/** What the tests of this folder share: log, tape and ledger in memory, simulated frames. No tests here. */
 import type { BookChecker } from '../core/books.ts'
 import { TransientError } from '../core/errors.ts'
 import { type ConditionId, isTokenId, type TokenId } from '../core/ids.ts'

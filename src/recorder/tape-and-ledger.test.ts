@@ -68,8 +68,7 @@ function sold(): string[] {
 
 async function stored(from: Ledger): Promise<string[]> {
   const rows = await from.read<Record<string, string>>(
-    `SELECT token_id || ' ' || (extract(epoch FROM ts) * 1000)::bigint || ' ' || price || ' ' || size || ' ' || side AS line
-     FROM v_trades`,
+    `SELECT concat_ws(' ', token_id, (extract(epoch FROM ts) * 1000)::bigint, price, size, side) AS line FROM v_trades`,
   )
   return rows.map((row) => row['line'] as string).sort()
 }

@@ -1,4 +1,4 @@
-import type { BookChecker, BookClaim, CheckOutcome, ClaimOrigin, SettledClaim } from '../core/books.ts'
+import type { BookChecker, BookClaim, BookPrice, CheckOutcome, ClaimOrigin, SettledClaim } from '../core/books.ts'
 import type { Clock } from '../core/clock.ts'
 import type { MarketEvent } from '../core/events.ts'
 import { isTokenId, type TokenId } from '../core/ids.ts'
@@ -215,10 +215,10 @@ export class BookKeeper {
 }
 
 /** An empty side has no best price, or the end of the scale. */
-function agrees(best: { readonly value: number } | undefined, told: string | null, end: 0 | 1): boolean {
+function agrees(best: BookPrice | undefined, told: string | null, end: 0 | 1): boolean {
   if (told === null) return true
   if (best === undefined) return told === '' || Number(told) === end || Number(told) === 0
-  return told !== '' && Number(told) === best.value
+  return told === best.text || (told !== '' && Number(told) === best.value)
 }
 
 /** The token ids of a mark, by whichever name its writer used. */

@@ -152,6 +152,8 @@ test('numbers are taken where text is expected, by their text', () => {
   assert.deepEqual([event.price, event.size, event.feeRateBps, event.venueMs], ['0.5', '20.25', '0', Number(TIME)])
 })
 
+const DEEP = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+
 const REFUSED: readonly (readonly [string, unknown])[] = [
   ['a token id that was a number', { ...TRADE, asset_id: 123 }],
   ['a token id of 79 digits', { ...TRADE, asset_id: '1'.repeat(79) }],
@@ -182,10 +184,10 @@ const REFUSED: readonly (readonly [string, unknown])[] = [
   ['too many levels', { ...BOOK, bids: Array.from({ length: 20_001 }, () => BOOK.bids[0]) }],
   ['too many changes', { ...PRICE_CHANGE, price_changes: Array.from({ length: 20_001 }, () => ITEM) }],
   ['a million brackets', '['.repeat(1_000_000)],
-  ['deep nesting', `${'['.repeat(500_000)}${']'.repeat(500_000)}`],
+  ['deep nesting', DEEP],
   [
     'a new market that is too deep to write out',
-    `{"event_type":"new_market","market":"${MARKET}","timestamp":"${TIME}","a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+    `{"event_type":"new_market","market":"${MARKET}","timestamp":"${TIME}","a":${DEEP}}`,
   ],
 ]
 

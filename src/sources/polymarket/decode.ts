@@ -90,7 +90,8 @@ function decodePart(part: unknown, out: Output): void {
 }
 
 const BOOK_KEYS = keys(
-  'event_type market asset_id timestamp hash bids asks buys sells tick_size last_trade_price min_order_size neg_risk version',
+  'event_type market asset_id timestamp hash bids asks buys sells tick_size last_trade_price min_order_size neg_risk ' +
+    'version',
 )
 const LEVEL_KEYS = keys('price size')
 
@@ -258,9 +259,9 @@ function tickSizeChange(part: Part, out: Output): string | null {
 }
 
 const NEW_MARKET_KEYS = keys(
-  'event_type id question market slug description assets_ids outcomes event_message timestamp tags condition_id active ' +
-    'clob_token_ids position_ids sports_market_type line game_start_time order_price_min_tick_size group_item_title ' +
-    'taker_base_fee fees_enabled fee_schedule version',
+  'event_type id question market slug description assets_ids outcomes event_message timestamp tags condition_id ' +
+    'active clob_token_ids position_ids sports_market_type line game_start_time order_price_min_tick_size ' +
+    'group_item_title taker_base_fee fees_enabled fee_schedule version',
 )
 
 function newMarket(part: Part, out: Output): string | null {
