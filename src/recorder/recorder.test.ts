@@ -109,16 +109,17 @@ test('the same trade on two connections is one row; two identical fills on one c
     line(3, trade(1), 'two'),
   ])
   assert.equal(twice.ledger.rows.size, 2)
-  const ways = await readAll(
-    [
-      trade(1),
-      trade(1, { size: '2' }),
-      trade(2),
-      trade(1, { side: 'SELL' }),
-      trade(1, { transaction_hash: '0x1' }),
-    ].map((text) => line(1, text)),
-  )
-  assert.equal(ways.ledger.rows.size, 5)
+  // Each on a connection of its own, where an equal one would be taken for the same trade.
+  const fields = [
+    {},
+    { size: '2' },
+    { price: '0.4' },
+    { side: 'SELL' },
+    { transaction_hash: '0x1' },
+    { fee_rate_bps: '5' },
+  ]
+  const ways = await readAll(fields.map((change, index) => line(1, trade(1, change), `connection ${index}`)))
+  assert.equal(ways.ledger.rows.size, 6)
 })
 
 test('live rows are in the ledger within 250 ms, and one batch holds what came together', async () => {
