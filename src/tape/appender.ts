@@ -30,6 +30,8 @@ export interface PackAppenderOptions {
 interface Sent {
   readonly records: readonly TapeRecord[] | null
   readonly frames: number
+  readonly payloadBytes: number
+  /** What it costs in memory. */
   readonly bytes: number
 }
 
@@ -47,7 +49,7 @@ export class PackAppender implements TapeAppender {
   #pack: Pack
   #records: TapeRecord[] = []
   #frames = 0
-  #packBytes = 0
+  #payloadBytes = 0
   /** One wait at a time; whatever the pack holds then is sent. */
   #timed = false
   /** Sent and not yet accepted, oldest first. */
@@ -117,7 +119,10 @@ export class PackAppender implements TapeAppender {
   }
 
   /** The oldest packs have been synced. Returns what readers may see now. */
-  accepted(ends: readonly TapePosition[], buffers: readonly ArrayBuffer[]): (Handover & { frames: number })[] {
+  accepted(
+    ends: readonly TapePosition[],
+    buffers: readonly ArrayBuffer[],
+  ): (Handover & Pick<Sent, 'frames' | 'payloadBytes'>)[] {
     const sent = this.#sent.splice(0, ends.length)
     this.#acceptedCount += ends.length
     for (const { bytes } of sent) this.#pendingBytes -= bytes
@@ -171,7 +176,7 @@ export class PackAppender implements TapeAppender {
 
   #added(length: number, record: TapeRecord): void {
     this.#records.push(record)
-    this.#packBytes += length + RECORD_OVERHEAD
+    this.#payloadBytes += length
     this.#pendingBytes += length + RECORD_OVERHEAD
     if (!this.#timed) void this.#sendLater()
     if (this.#records.length >= MOST_RECORDS || this.#pack.used >= this.#options.packBytes) this.#sendPack()
@@ -189,11 +194,16 @@ export class PackAppender implements TapeAppender {
     const { cacheBytes, packBytes, send, isFollowed } = this.#options
     const message = this.#pack.message()
     const keep = isFollowed() && this.#pendingBytes <= cacheBytes
-    this.#sent.push({ records: keep ? this.#records : null, frames: this.#frames, bytes: this.#packBytes })
+    this.#sent.push({
+      records: keep ? this.#records : null,
+      frames: this.#frames,
+      payloadBytes: this.#payloadBytes,
+      bytes: this.#payloadBytes + this.#records.length * RECORD_OVERHEAD,
+    })
     this.#sentCount += 1
     this.#records = []
     this.#frames = 0
-    this.#packBytes = 0
+    this.#payloadBytes = 0
     this.#pack = new Pack(this.#spare.pop() ?? new ArrayBuffer(packBytes))
     send(message)
   }

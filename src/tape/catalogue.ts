@@ -135,6 +135,9 @@ export class DiskCatalogue implements Catalogue {
   }
 
   after(name: string | null): string | null {
+    const known = firstAfter(this.#segments, name)
+    // What lies behind a closed segment does not change; only at the end is there something new to see.
+    if (known !== null && name !== null && this.endOf(name) !== 'open') return known
     this.#refresh()
     return firstAfter(this.#segments, name)
   }

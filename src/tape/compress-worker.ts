@@ -22,13 +22,23 @@ function compress({ root, segment, bytes, sha256: expected }: CompressRequest): 
   const temporary = compressedPath(root, segment) + TEMPORARY
   try {
     const written = write(plainPath(root, segment), temporary, bytes)
-    if (expected !== null && written.sha256 !== expected)
-      throw new Error('its content is not what was recorded when it was closed')
+    if (expected !== null && written.sha256 !== expected) {
+      discard(temporary)
+      return { ok: false, final: true, trouble: 'its content is not what was recorded when it was closed' }
+    }
     realDisk.rename(temporary, compressedPath(root, segment))
-    return { ok: true, segment, ...written }
+    return { ok: true, ...written }
   } catch (error) {
-    rmSync(temporary, { force: true })
-    return { ok: false, segment, trouble: describeError(error) }
+    discard(temporary)
+    return { ok: false, final: false, trouble: describeError(error) }
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // The next attempt writes over it, or the next start removes it.
   }
 }
 

@@ -2,25 +2,21 @@ import type { Worker } from 'node:worker_threads'
 import type { CompressReply, CompressRequest } from './protocol.ts'
 import { spawnThread } from './spawn.ts'
 
+interface Job {
+  readonly request: CompressRequest
+  readonly onReply: (reply: CompressReply) => void
+}
+
 /** Compresses one closed segment after the other on a thread that lives only while there is work. */
 export class Compressor {
-  readonly #onReply: (reply: CompressReply) => void
-  readonly #waiting: CompressRequest[] = []
+  readonly #waiting: Job[] = []
   #thread: Worker | null = null
-  #current: CompressRequest | null = null
+  #current: Job | null = null
   #closed = false
 
-  constructor(onReply: (reply: CompressReply) => void) {
-    this.#onReply = onReply
-  }
-
-  get idle(): boolean {
-    return this.#current === null
-  }
-
-  add(request: CompressRequest): void {
+  add(request: CompressRequest, onReply: (reply: CompressReply) => void): void {
     if (this.#closed) return
-    this.#waiting.push(request)
+    this.#waiting.push({ request, onReply })
     if (this.#current === null) this.#next()
   }
 
@@ -34,26 +30,25 @@ export class Compressor {
   #next(): void {
     this.#current = this.#waiting.shift() ?? null
     if (this.#current === null) void this.#endThread()
-    else this.#running().postMessage(this.#current)
+    else this.#runningThread().postMessage(this.#current.request)
   }
 
-  #running(): Worker {
+  #runningThread(): Worker {
     if (this.#thread !== null) return this.#thread
     const thread = spawnThread('compress-worker', null)
     thread.on('message', (reply: CompressReply) => this.#finished(reply))
     thread.on('error', (error) => {
       this.#thread = null
-      const segment = this.#current?.segment
-      if (segment !== undefined) this.#finished({ ok: false, segment, trouble: error.message })
+      this.#finished({ ok: false, final: false, trouble: error.message })
     })
-    thread.unref()
     this.#thread = thread
     return thread
   }
 
   #finished(reply: CompressReply): void {
-    if (this.#closed) return
-    this.#onReply(reply)
+    const job = this.#current
+    if (this.#closed || job === null) return
+    job.onReply(reply)
     this.#next()
   }
 

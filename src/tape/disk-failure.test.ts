@@ -11,7 +11,7 @@ import { LineWriter, lineConnection } from './line-writer.ts'
 import { Manifest } from './manifest.ts'
 import { readTape } from './read-tape.ts'
 import { repair } from './repair.ts'
-import { type Group, SegmentWriter } from './segment-writer.ts'
+import { type Lines, SegmentWriter } from './segment-writer.ts'
 import { openTape } from './tape.ts'
 import { createDisk, FAULT, memoryLog, payloads, readUntil, temporaryFolder } from './test-support.ts'
 import { verifyTape } from './verify.ts'
@@ -21,11 +21,10 @@ const never = new AbortController().signal
 const NOW = { wallMs: Date.UTC(2026, 8, 30), monotonicMs: 0 }
 const ALL_FAULTS = Object.values(FAULT)
 
-function group(from: number, to: number): Group {
+function group(from: number, to: number): Lines[] {
   const lines = new LineWriter()
   for (let n = from; n < to; n += 1) lines.frame(AT + n, lineConnection('c'), Buffer.from(`{"n":${n}}`))
-  const ends = [{ bytes: lines.length, lines: to - from }]
-  return { bytes: Buffer.from(lines.bytes), ends, firstAtUs: AT + from, lastAtUs: AT + to - 1 }
+  return [{ bytes: Buffer.from(lines.bytes), count: to - from, firstAtUs: AT + from, lastAtUs: AT + to - 1 }]
 }
 
 function numbered(from: number, to: number): string[] {

@@ -40,10 +40,6 @@ export class LineWriter {
     return this.#out.subarray(0, this.#end)
   }
 
-  get length(): number {
-    return this.#end
-  }
-
   clear(): void {
     this.#end = 0
     if (this.#out.length > MOST_KEPT_BYTES) this.#out = Buffer.allocUnsafeSlow(USUAL_BYTES)

@@ -111,9 +111,9 @@ export interface CompressRequest {
 export type CompressReply =
   | {
       readonly ok: true
-      readonly segment: string
       readonly sha256: string
       readonly gzSha256: string
       readonly gzBytes: number
     }
-  | { readonly ok: false; readonly segment: string; readonly trouble: string }
+  /** `final`: trying again would not help. */
+  | { readonly ok: false; readonly final: boolean; readonly trouble: string }

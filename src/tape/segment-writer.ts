@@ -5,11 +5,11 @@ import type { Manifest } from './manifest.ts'
 import type { KnownSegment, Now } from './protocol.ts'
 import { scanFile } from './scan.ts'
 
-/** Lines that are synced together. */
-export interface Group {
+/** The lines of one pack. */
+export interface Lines {
+  /** Valid until the next pack's lines are made. */
   readonly bytes: Buffer
-  /** Per pack, in order: bytes and lines from the group's start to the pack's end. */
-  readonly ends: readonly { readonly bytes: number; readonly lines: number }[]
+  readonly count: number
   readonly firstAtUs: number
   readonly lastAtUs: number
 }
@@ -59,16 +59,28 @@ export class SegmentWriter {
     return this.#open?.bytes ?? 0
   }
 
-  /** Returns when the group is synced, with the position after each pack; throws when it is not, and may be repeated. */
-  commit(group: Group, now: Now): TapePosition[] {
+  /**
+   * Writes the packs, made into lines one by one while they are in the processor's cache, and syncs them together.
+   * Returns the position after each; throws when they are not synced, and may then be repeated.
+   */
+  commit(packs: Iterable<Lines>, now: Now): TapePosition[] {
     return this.#guarded(() => {
       this.#seal()
       this.#closeIf((segment) => segment.bytes >= this.#options.segmentBytes || this.#isOld(segment, now))
       this.#open ??= this.#begin(now)
-      const segment = this.#open
-      this.#options.disk.append(segment.file, group.bytes)
-      this.#options.disk.sync(segment.file)
-      return extend(segment, group)
+      const written = { ...this.#open }
+      const ends: TapePosition[] = []
+      for (const lines of packs) {
+        this.#options.disk.append(written.file, lines.bytes)
+        written.bytes += lines.bytes.length
+        written.lines += lines.count
+        written.firstAtUs ??= lines.firstAtUs
+        written.lastAtUs = lines.lastAtUs
+        ends.push({ segment: written.name, offset: written.bytes, line: written.lines })
+      }
+      this.#options.disk.sync(written.file)
+      this.#open = written
+      return ends
     })
   }
 
@@ -167,19 +179,6 @@ export class SegmentWriter {
 
 function known({ name, bytes, lines }: Segment, sha256: string | null): KnownSegment {
   return { name, bytes, lines, sha256, diskBytes: bytes, compressed: false }
-}
-
-function extend(segment: Segment, group: Group): TapePosition[] {
-  const ends = group.ends.map((end) => ({
-    segment: segment.name,
-    offset: segment.bytes + end.bytes,
-    line: segment.lines + end.lines,
-  }))
-  segment.bytes += group.bytes.length
-  segment.lines += group.ends.at(-1)?.lines ?? 0
-  segment.firstAtUs ??= group.firstAtUs
-  segment.lastAtUs = group.lastAtUs
-  return ends
 }
 
 function closeQuietly(disk: Disk, file: number): void {

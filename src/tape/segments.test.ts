@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { TapePosition } from '../core/tape.ts'
 import { SimulatedClock } from '../sim/clock.ts'
-import { compressedPath, listSegments, manifestPath, parseSegmentName, plainPath, segmentFolder } from './layout.ts'
+import { compressedPath, listSegments, manifestPath, plainPath, segmentFolder } from './layout.ts'
 import type { TapeLimits } from './limits.ts'
 import { readManifest } from './manifest.ts'
 import { readTape } from './read-tape.ts'
@@ -22,19 +22,21 @@ interface Fixture {
   readonly root: string
   readonly clock: SimulatedClock
   readonly tape: Tape
+  readonly log: ReturnType<typeof memoryLog>
   /** Appends `{"n":…}` frames as one batch, received one second apart. */
   readonly write: (from: number, to: number) => Promise<void>
 }
 
 async function fixture(t: TestContext, limits: Partial<TapeLimits>, directory = temporaryFolder()): Promise<Fixture> {
   const clock = new SimulatedClock(AT / 1000)
-  const tape = await openTape({ directory, stream: 's', clock, log: memoryLog(), limits })
+  const log = memoryLog()
+  const tape = await openTape({ directory, stream: 's', clock, log, limits })
   t.after(() => tape.close())
   const write = async (from: number, to: number) => {
     for (let n = from; n < to; n += 1) tape.appender.append('c', AT + n * 1e6, Buffer.from(`{"n":${n}}`))
     await tape.appender.flushed()
   }
-  return { directory, root: join(directory, 's'), clock, tape, write }
+  return { directory, root: join(directory, 's'), clock, tape, log, write }
 }
 
 function numbered(from: number, to: number): string[] {
@@ -252,7 +254,7 @@ test('a damaged line is skipped, counted once and reported; its neighbours are r
   const line = bytes.length / 10
   bytes[line * 4 + 61] = 0x58
   writeFileSync(path, bytes)
-  const { tape } = await fixture(t, {}, directory)
+  const { tape, log } = await fixture(t, {}, directory)
   for (let reader = 0; reader < 2; reader += 1) {
     const { records, batches } = await readUntil(tape.follow(null), (all) => all.length === 9)
     assert.deepEqual(payloads(records), numbered(0, 10).toSpliced(4, 1))
@@ -260,5 +262,19 @@ test('a damaged line is skipped, counted once and reported; its neighbours are r
   }
   assert.equal(tape.status().damagedLines, 1)
   // What was changed since it was closed is not compressed away.
-  assert.equal(parseSegmentName(segment?.name ?? '')?.boot, 1)
+  await until(() => log.lines.some((text) => text.includes('its content is not what was recorded')))
+  assert.ok(readFileSync(path).equals(bytes))
+})
+
+test('a compression that fails is tried again', async (t) => {
+  const { root, clock, write, log } = await fixture(t, { segmentBytes: 100 })
+  await write(0, 10)
+  const [segment] = listSegments(root)
+  const obstacle = `${compressedPath(root, segment?.name ?? '')}.tmp`
+  mkdirSync(obstacle)
+  await write(10, 20)
+  await until(() => log.lines.some((text) => text.includes('stays uncompressed')))
+  rmdirSync(obstacle)
+  await clock.advance(60_000)
+  await until(() => allCompressed(root, 1))
 })

@@ -9,5 +9,5 @@ export function spawnThread(name: 'writer-worker' | 'compress-worker', workerDat
   const file = new URL(`./${name}.ts`, import.meta.url).href
   const loader = import.meta.resolve('tsx/esm/api')
   const script = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(file)}) })`
-  return new Worker(script, { eval: true, workerData })
+  return new Worker(script, { eval: true, workerData, execArgv: [] })
 }

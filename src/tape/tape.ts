@@ -29,6 +29,8 @@ export interface TapeOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly limits?: Partial<TapeLimits>
+  /** The writing thread has died, which only a bug can do: nothing is accepted any more until the next start. */
+  readonly onDeath?: (error: Error) => void
   /** A module that exports `createDisk(options)`, in place of the real disk; for tests. */
   readonly disk?: { readonly module: string; readonly options: unknown }
 }
@@ -110,6 +112,9 @@ class OpenTape implements Tape {
   readonly #stop = new AbortController()
   readonly #status: TapeStatus
   #failures = 0
+  #dead = false
+  /** Segments whose compression did not work out; tried again at the next idle check. */
+  #uncompressed: KnownSegment[] = []
   #closing: Promise<void> | null = null
   #ended: (trouble: string | null) => void = () => {}
 
@@ -127,7 +132,7 @@ class OpenTape implements Tape {
       send: (pack) => this.#post({ type: 'pack', pack, now: this.#now() }, [pack.buffer]),
       isFollowed: () => this.#followers.size > 0,
     })
-    this.#compressor = new Compressor((reply) => this.#compressed(reply))
+    this.#compressor = new Compressor()
     for (const segment of ready.segments) this.#compress(segment)
     thread.on('message', (reply: WriterReply) => this.#take(reply))
     thread.on('error', (error) => this.#died(describeError(error)))
@@ -142,7 +147,8 @@ class OpenTape implements Tape {
       cacheBytes: this.#limits.cacheBytes,
       onClosed: (closed) => this.#followers.delete(closed),
     })
-    this.#followers.add(follower)
+    if (this.#closing === null) this.#followers.add(follower)
+    else void follower.close()
     return follower
   }
 
@@ -174,7 +180,7 @@ class OpenTape implements Tape {
     const nothing = { segments: 0, bytes: 0, trouble: null }
     // A position on another tape says nothing about this one.
     if (taken === null || !this.#catalogue.knows(taken.segment)) return Promise.resolve(nothing)
-    if (this.#closing !== null || this.#status.state === 'closed') return Promise.resolve(nothing)
+    if (this.#closing !== null || this.#dead) return Promise.resolve(nothing)
     const nowUs = this.#options.clock.wallUs()
     return new Promise((resolve) => {
       const id = this.#retentions.size === 0 ? 1 : Math.max(...this.#retentions.keys()) + 1
@@ -191,7 +197,7 @@ class OpenTape implements Tape {
   async #close(): Promise<void> {
     this.#stop.abort()
     await this.#compressor.close()
-    if (this.#status.state !== 'closed') {
+    if (!this.#dead) {
       const ended = new Promise<string | null>((resolve) => {
         this.#ended = resolve
       })
@@ -259,7 +265,7 @@ class OpenTape implements Tape {
     for (const handover of this.appender.accepted(reply.ends, reply.buffers)) {
       this.#catalogue.accepted(handover.end)
       this.#status.framesAccepted += handover.frames
-      this.#status.bytesAccepted += handover.bytes
+      this.#status.bytesAccepted += handover.payloadBytes
       for (const follower of this.#followers) follower.handOver(handover)
     }
     this.#status.lastSyncMs = this.#options.clock.wallMs()
@@ -291,36 +297,44 @@ class OpenTape implements Tape {
   }
 
   #died(trouble: string): void {
-    if (this.#status.state === 'closed') return
+    if (this.#dead || this.#status.state === 'closed') return
+    this.#dead = true
     this.#options.log.fatal({ trouble }, `the tape's thread is gone: ${trouble}`)
-    this.#status.state = 'closed'
+    this.#status.state = 'failed'
     this.#status.trouble = trouble
     this.appender.failed(trouble)
     this.#ended(trouble)
     for (const resolve of this.#retentions.values()) resolve({ segments: 0, bytes: 0, trouble })
     this.#retentions.clear()
+    this.#options.onDeath?.(new Error(`the tape's thread is gone: ${trouble}`))
   }
 
   async #checkIdle(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#options.clock.sleep(IDLE_CHECK_MS, this.#stop.signal)
-      if (!this.#stop.signal.aborted) this.#post({ type: 'idle', now: this.#now() })
+      if (this.#stop.signal.aborted || this.#dead) return
+      this.#post({ type: 'idle', now: this.#now() })
+      for (const segment of this.#uncompressed.splice(0)) this.#compress(segment)
     }
   }
 
   #compress(segment: KnownSegment): void {
     if (segment.compressed || segment.bytes === 0) return
     const { name, bytes, sha256 } = segment
-    this.#compressor.add({ root: this.#root, segment: name, bytes, sha256 })
+    this.#compressor.add({ root: this.#root, segment: name, bytes, sha256 }, (reply) =>
+      this.#compressed(segment, reply),
+    )
   }
 
-  #compressed(reply: CompressReply): void {
-    const { segment } = reply
+  #compressed(segment: KnownSegment, reply: CompressReply): void {
+    const { name } = segment
     if (reply.ok) {
       const { sha256, gzSha256, gzBytes } = reply
-      this.#post({ type: 'compressed', segment, sha256, gzSha256, gzBytes })
-    } else if (this.#catalogue.endOf(segment) !== null) {
-      this.#options.log.warn({ segment, reason: reply.trouble }, `tape segment ${segment} stays uncompressed for now`)
+      this.#post({ type: 'compressed', segment: name, sha256, gzSha256, gzBytes })
+    } else if (this.#catalogue.endOf(name) !== null) {
+      const context = { segment: name, reason: reply.trouble }
+      this.#options.log.warn(context, `tape segment ${name} stays uncompressed: ${reply.trouble}`)
+      if (!reply.final) this.#uncompressed.push(segment)
     }
   }
 

@@ -7,7 +7,7 @@ import type { Manifest } from './manifest.ts'
 import { type PackMessage, readPack } from './pack.ts'
 import type { Now, WriterReply, WriterRequest } from './protocol.ts'
 import { retain } from './retention.ts'
-import type { Group, SegmentWriter } from './segment-writer.ts'
+import type { Lines, SegmentWriter } from './segment-writer.ts'
 
 /** Packs that have piled up during a sync are synced together, up to about this much. */
 const GROUP_BYTES = 8 << 20
@@ -27,9 +27,9 @@ export class WriterLoop {
   readonly #writer: SegmentWriter
   readonly #post: Post
   readonly #tape: Tape
-  readonly #lines = new LineWriter()
-  /** Written to no avail so far, with the buffers that go back once it is accepted. */
-  #pending: { readonly group: Group; readonly buffers: ArrayBuffer[] } | null = null
+  readonly #lineWriter = new LineWriter()
+  /** Being written, or written to no avail so far. */
+  #pending: readonly PackMessage[] = []
   #failed = false
   /** Packs that came while failed; the other side sends no more than its limit. */
   #waiting: PackMessage[] = []
@@ -91,21 +91,20 @@ export class WriterLoop {
 
   #writeWaiting(now: Now): void {
     if (this.#waiting.length === 0 || this.#failed) return
-    const packs = this.#waiting
+    this.#pending = this.#waiting
     this.#waiting = []
-    this.#pending = { group: this.#frame(packs), buffers: packs.map((pack) => pack.buffer) }
     this.#attempt(() => this.#commit(now))
   }
 
   #commit(now: Now): void {
-    if (this.#pending === null) {
+    if (this.#pending.length === 0) {
       this.#writer.closeIfOld(now)
       return
     }
-    const { group, buffers } = this.#pending
     const startedMs = performance.now()
-    const ends = this.#writer.commit(group, now)
-    this.#pending = null
+    const ends = this.#writer.commit(this.#linesOf(this.#pending), now)
+    const buffers = this.#pending.map((pack) => pack.buffer)
+    this.#pending = []
     this.#post({ type: 'accepted', ends, buffers, syncMs: performance.now() - startedMs }, buffers)
   }
 
@@ -122,33 +121,33 @@ export class WriterLoop {
     return true
   }
 
-  #frame(packs: readonly PackMessage[]): Group {
-    const lines = this.#lines
+  *#linesOf(packs: readonly PackMessage[]): Generator<Lines> {
+    for (const pack of packs) yield this.#lines(pack)
+  }
+
+  #lines(pack: PackMessage): Lines {
+    const lines = this.#lineWriter
     lines.clear()
-    const ends: { bytes: number; lines: number }[] = []
+    const connections = pack.connections.map(lineConnection)
     let count = 0
-    let firstAtUs = Number.NaN
+    let firstAtUs = 0
     let lastAtUs = 0
-    for (const pack of packs) {
-      const connections = pack.connections.map(lineConnection)
-      const seen = (atUs: number) => {
-        if (count === 0) firstAtUs = atUs
-        lastAtUs = atUs
-        count += 1
-      }
-      readPack(pack, {
-        frame: (atUs, connection, payload) => {
-          seen(atUs)
-          lines.frame(atUs, connections[connection] as LineConnection, payload)
-        },
-        mark: (atUs, connection, mark, detail) => {
-          seen(atUs)
-          lines.mark(atUs, connections[connection] as LineConnection, mark, detail)
-        },
-      })
-      ends.push({ bytes: lines.length, lines: count })
+    const seen = (atUs: number) => {
+      if (count === 0) firstAtUs = atUs
+      lastAtUs = atUs
+      count += 1
     }
-    return { bytes: lines.bytes, ends, firstAtUs, lastAtUs }
+    readPack(pack, {
+      frame: (atUs, connection, payload) => {
+        seen(atUs)
+        lines.frame(atUs, connections[connection] as LineConnection, payload)
+      },
+      mark: (atUs, connection, mark, detail) => {
+        seen(atUs)
+        lines.mark(atUs, connections[connection] as LineConnection, mark, detail)
+      },
+    })
+    return { bytes: lines.bytes, count, firstAtUs, lastAtUs }
   }
 
   #compressed(request: Extract<WriterRequest, { type: 'compressed' }>): void {
