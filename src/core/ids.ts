@@ -23,9 +23,3 @@ export function parseTokenId(text: string): TokenId {
   if (!isTokenId(text)) throw new TypeError(`not a token id: ${text.slice(0, 100)}`)
   return text
 }
-
-/** Throws TypeError when the text is not a condition id. */
-export function parseConditionId(text: string): ConditionId {
-  if (!isConditionId(text)) throw new TypeError(`not a condition id: ${text.slice(0, 100)}`)
-  return text
-}
