@@ -153,6 +153,8 @@ async function run(options: DaemonOptions, scope: Scope, parts: Parts): Promise<
 
   scope.onRelease(() => ledger.close())
   ledger.connect().catch((error: unknown) => end.reject(error))
+  // Whoever reads the tape knows from here that no connection of an earlier start is open any more.
+  tape.appender.mark(`b${tape.boot}`, clock.wallUs(), 'start', { recorder: recorderId, version: options.version })
   addCollectors(supervisor, source, config)
   supervisor.start()
   const background = [
@@ -189,6 +191,7 @@ interface Running {
 async function drainAll({ clock, log, supervisor, tape, recording, background, scope, stop }: Running): Promise<void> {
   log.info({}, 'draining: no more data is taken')
   await supervisor.stop(STOP_COLLECTORS_MS)
+  tape.appender.mark(`b${tape.boot}`, clock.wallUs(), 'stop', {})
   const sync = { clock, timeoutMs: SYNC_TAPE_MS, signal: stop.signal, what: 'syncing the tape' }
   await withDeadline(sync, () => tape.appender.flushed()).catch((error: unknown) => {
     log.error({ err: error }, `the tape could not be synced: ${describeError(error)}`)

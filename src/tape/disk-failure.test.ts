@@ -158,7 +158,7 @@ test('closing while the disk fails ends, and says what was not written', async (
   assert.deepEqual((await readAll(directory)).slice(0, 1), ['{"n":0}'])
 })
 
-test('a real file system that is full: nothing accepted is lost, and recording goes on when there is room', async (t) => {
+test('a full file system: nothing accepted is lost, and recording goes on when there is room', async (t) => {
   const directory = temporaryFolder()
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory], { stdio: 'pipe' })

@@ -78,7 +78,7 @@ test('marks come back with their detail', () => {
   })
 })
 
-test('a flipped bit in the payload, the CRC or the keys makes the line damaged; none is taken for another payload', () => {
+test('a flipped bit in payload, CRC or keys makes the line damaged; none is taken for another payload', () => {
   const written = line(Buffer.from('{"price":"0.53","size":"100"}'))
   const bodyStart = written.indexOf('"crc"')
   for (let at = 0; at < written.length - 1; at += 1) {

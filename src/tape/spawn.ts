@@ -8,6 +8,7 @@ export function spawnThread(name: 'writer-worker' | 'compress-worker', workerDat
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, import.meta.url), { workerData })
   const file = new URL(`./${name}.ts`, import.meta.url).href
   const loader = import.meta.resolve('tsx/esm/api')
-  const script = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(file)}) })`
+  const load = `{ tsx.register(); return import(${JSON.stringify(file)}) }`
+  const script = `import(${JSON.stringify(loader)}).then((tsx) => ${load})`
   return new Worker(script, { eval: true, workerData, execArgv: [] })
 }

@@ -31,7 +31,7 @@ export function memoryLog(): Logger & { readonly lines: string[] } {
 /** What a disk refuses while its bit is set in the first number of the control buffer. */
 export const FAULT = { append: 1, sync: 2, create: 4, truncate: 8, remove: 16 } as const
 
-/** The real disk, except for the faults that are set. A refused append writes half before it throws, as full disks do. */
+/** The real disk, except for the faults that are set. A refused append writes half, then throws, as full disks do. */
 export function createDisk(options: unknown): Disk {
   const control = new Int32Array(options as SharedArrayBuffer)
   const check = (fault: number, code: string) => {

@@ -263,7 +263,8 @@ test('100,000 mutated frames: all on the tape, all counted, the connection lives
 
   // The ledger keeps so many an hour, and says what that limit cost.
   const [hours] = await daemon.query<{ offered: string; kept: string; limit_reached: boolean }>(
-    'SELECT sum(offered) AS offered, sum(kept) AS kept, bool_or(kept < offered) AS limit_reached FROM dead_letter_hours',
+    `SELECT sum(offered) AS offered, sum(kept) AS kept, bool_or(kept < offered) AS limit_reached
+     FROM dead_letter_hours`,
   )
   assert.equal(Number(hours?.offered), letters)
   assert.equal(hours?.limit_reached, true)

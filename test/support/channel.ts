@@ -10,7 +10,7 @@ export interface ChannelConnection {
   isOpen: boolean
 }
 
-/** A market channel on loopback that sends what a test tells it to; otherwise it behaves: PONGs, and books when asked. */
+/** A market channel on loopback that sends what a test tells it to; else it behaves: PONGs, books when asked. */
 export interface Channel {
   readonly url: string
   readonly connections: readonly ChannelConnection[]
