@@ -152,6 +152,15 @@ test('exact repeats of a closed batch are ignored, however often', () => {
   assert.equal(text(all.get(TOKEN)), '0.1×1 0.4×1 | 0.6×1')
 })
 
+test('a book that goes and comes back within one millisecond is followed', () => {
+  const { all } = opened()
+  all.applyChange(change('BUY', '0.1', '1', 'a'), 2, 'one')
+  all.applyChange(change('BUY', '0.1', '0', 'b'), 2, 'one')
+  all.applyChange(change('BUY', '0.1', '1', 'a'), 2, 'one')
+  assert.equal(text(all.get(TOKEN)), '0.1×1 0.4×1 | 0.6×1')
+  assert.equal(all.counts.repeats, 0)
+})
+
 test('a snapshot that comes again does not turn the book back', () => {
   const { all } = opened()
   all.applyChange(change('BUY', '0.1', '1', 'a'), 2, 'one')

@@ -153,7 +153,8 @@ export class Books {
     const print = fingerprint(venueMs, hash ?? '', price, size, side)
     const continues = venueMs === book.batchMs && hash === book.batchHash
     if (!continues || !book.batchOpen) {
-      if (book.recent.includes(print)) {
+      // Within one millisecond a book may go and come back: only what is older than the present state is a repeat.
+      if (venueMs < book.batchMs && book.recent.includes(print)) {
         this.counts.repeats += 1
         return
       }
