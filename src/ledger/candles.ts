@@ -31,7 +31,8 @@ function upsert(source: string): string {
   return `candles AS (
     INSERT INTO price_candles_1h AS c
       (token_key, hour, source, open, high, low, close, open_at, close_at, trades, buys, shares, notional)
-    SELECT token_key, hour, '${source}', open, high, low, close, open_at, close_at, trades, buys, shares, notional FROM hours
+    SELECT token_key, hour, '${source}', open, high, low, close, open_at, close_at, trades, buys, shares, notional
+    FROM hours
     ON CONFLICT (token_key, hour, source) DO UPDATE SET
       open = CASE WHEN EXCLUDED.open_at < c.open_at THEN EXCLUDED.open ELSE c.open END,
       high = greatest(c.high, EXCLUDED.high),

@@ -99,8 +99,9 @@ function mustBeOurs(cluster: string): string {
   const own = process.getuid?.()
   const owner = lstatSync(cluster, { throwIfNoEntry: false })?.uid
   if (own === undefined || owner === undefined || owner === own) return cluster
+  const { name } = accountOfUid(owner, -1)
   throw new PermanentError(
-    `the database in ${cluster} belongs to ${accountOfUid(owner, -1).name}: run as that user, as root, or set DATABASE_URL`,
+    `the database in ${cluster} belongs to ${name}: run as that user or as root, or set DATABASE_URL`,
   )
 }
 

@@ -20,7 +20,7 @@ const IS_LINUX = process.platform === 'linux' ? false : 'tells processes apart t
 
 function serverIn(dataDir: string, lines: string[] = [], packageFolder?: string): EmbeddedServer {
   const folder = packageFolder === undefined ? {} : { packageFolder }
-  return new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger(lines), stopTimeoutMs: 2_000, ...folder })
+  return new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger(lines), stopTimeoutMs: 1_000, ...folder })
 }
 
 /** A folder with the links removed, as npm leaves it when install scripts are off. */
@@ -44,10 +44,10 @@ async function ask(url: string, text = 'SELECT 1 AS one'): Promise<Record<string
 
 const pidIn = (dataDir: string) => readPostmasterFile(join(dataDir, 'postgres'))?.pid as number
 
-describe('the built-in server', () => {
-  /** Most tests share a cluster and leave it stopped: making one takes longest. */
-  const dataDir = join(temporaryFolder(), 'data')
+/** Most tests share a cluster and leave it stopped: making one takes longest. */
+const dataDir = join(temporaryFolder(), 'data')
 
+describe('the built-in server', () => {
   test('starts, is safe by its settings, starts again quickly, stops', async () => {
     const server = serverIn(dataDir)
     await server.ensureRunning()
@@ -161,23 +161,17 @@ describe('the built-in server', () => {
     await assert.rejects(serverIn(foreign).ensureRunning(), /exists and is no database/)
   })
 
-  test('a deep data directory is reached over loopback; an unfinished first start is begun anew', async () => {
-    const deep = join(temporaryFolder(), 'deep'.repeat(30))
-    mkdirSync(join(deep, 'postgres.unfinished'), { recursive: true })
-    writeFileSync(join(deep, 'postgres.unfinished/rest'), 'half')
-    const server = serverIn(deep)
-    assert.equal((await server.ensureRunning()).host, '127.0.0.1')
-    assert.equal(existsSync(join(deep, 'postgres.unfinished')), false)
-    assert.deepEqual(await ask(server.connectionString() as string), { one: 1 })
-    await server.stop()
-  })
-
-  test('missing links are made, in the package or in a copy', { skip: IS_LINUX }, async () => {
+  test('a deep folder, links missing, a first start unfinished', { skip: IS_LINUX }, async () => {
     const folder = temporaryFolder()
     const packageFolder = copyOfPackage(join(folder, 'package'))
-    const server = serverIn(join(folder, 'data'), [], packageFolder)
-    await server.ensureRunning()
+    const deep = join(folder, 'deep'.repeat(30))
+    mkdirSync(join(deep, 'postgres.unfinished'), { recursive: true })
+    writeFileSync(join(deep, 'postgres.unfinished/rest'), 'half')
+    const server = serverIn(deep, [], packageFolder)
+    assert.equal((await server.ensureRunning()).host, '127.0.0.1', 'too long a path for a socket')
     assert.ok(existsSync(join(packageFolder, 'native/lib/libicuuc.so.60')))
+    assert.equal(existsSync(join(deep, 'postgres.unfinished')), false)
+    assert.deepEqual(await ask(server.connectionString() as string), { one: 1 })
     await server.stop()
   })
 
@@ -232,7 +226,6 @@ describe('a ledger on the built-in server', () => {
   test('kill -9 of the server in the middle of commits loses nothing and doubles nothing', {
     skip: IS_LINUX,
   }, async () => {
-    const dataDir = temporaryFolder()
     const ledger = openLedger({ databaseUrl: null, dataDir, clock: systemClock(), log: quietLogger() })
     await ledger.connect()
     const nowMs = Date.now()

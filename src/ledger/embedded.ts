@@ -196,11 +196,12 @@ export class EmbeddedServer {
     }
     const { clock } = this.#options
     const endMs = clock.monotonicMs() + ORPHANS_TIMEOUT_MS
+    const killMs = endMs - ORPHANS_TIMEOUT_MS + timeoutMs / 4
     // Children of a killed server end by themselves; the file must stay until they have, it guards the data.
     for (let pids = await processesIn(place.cluster); pids.length > 0; pids = await processesIn(place.cluster)) {
       if (clock.monotonicMs() > endMs)
         throw new TransientError(`processes ${pids.join(', ')} still use ${place.cluster}`)
-      if (clock.monotonicMs() > endMs - ORPHANS_TIMEOUT_MS / 2) for (const pid of pids) signalProcess(pid, 'SIGKILL')
+      if (clock.monotonicMs() > killMs) for (const pid of pids) signalProcess(pid, 'SIGKILL')
       await this.#pause()
     }
     removePostmasterFile(place.cluster)

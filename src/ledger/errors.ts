@@ -11,7 +11,7 @@ export type DatabaseErrorKind =
 const TRANSIENT_CLASSES = new Set(['08', '40', '53', '57', '58'])
 const TRANSIENT_CODES = new Set(['25006', '25P03', '55006', '55P03', 'XX000'])
 const LOGIN_CODES = new Set(['28000', '28P01', '3D000'])
-/** Node's own codes (ECONNREFUSED, ENOENT of a socket, EAI_AGAIN, CERT_HAS_EXPIRED …) are words, SQLSTATEs are five characters. */
+/** Node's own codes (ECONNREFUSED, ENOENT of a socket, EAI_AGAIN …) are words, SQLSTATEs are five characters. */
 const SQLSTATE = /^[0-9A-Z]{5}$/
 /** The client library has no codes for these. */
 const CONNECTION_LOST = /terminated|timeout|timed out|not queryable|connection (?:was |is )?closed|ended/i

@@ -15,7 +15,7 @@ const DEAD_LETTERS_AGE_MS = 30 * DAY_MS
 const DEAD_LETTERS_MAX = 20_000
 const CYCLES_AGE_MS = 30 * DAY_MS
 
-/** Makes partitions ahead, drops old ones and purges what is kept for a while only; small steps, so that nobody waits. */
+/** Makes partitions ahead, drops old ones, purges what is kept for a while only; in small steps, so nobody waits. */
 export async function runMaintenance(
   database: Database,
   partitions: Partitions,

@@ -68,7 +68,8 @@ async function prepare(session: Session, schema: string): Promise<number> {
   )
   if (!found[0]?.found) {
     await session.query(
-      'CREATE TABLE schema_migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)',
+      `CREATE TABLE schema_migrations
+         (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)`,
     )
   }
   const { rows } = await session.query<{ newest: number | null }>('SELECT max(number) AS newest FROM schema_migrations')
@@ -81,8 +82,10 @@ async function apply(session: Session, migration: Migration): Promise<void> {
 }
 
 function databaseIsNewer(applied: number, newest: number): PermanentError {
-  const message = `the database is at migration ${applied}, this program knows ${newest}: it was used by a newer version`
-  return new PermanentError(`${message}; install that version`, { exitCode: EXIT.configuration })
+  const message = `the database is at migration ${applied}, this program knows ${newest}`
+  return new PermanentError(`${message}: a newer version has used it; install that version`, {
+    exitCode: EXIT.configuration,
+  })
 }
 
 function countLine(count: number): string {

@@ -42,7 +42,8 @@ export async function insertResolutions(
   const ids = textArray(resolutions.map((resolution) => resolution.conditionId))
   const observedAt = new Date(observedMs).toISOString()
   const result = await session.query(
-    `INSERT INTO resolutions (condition_id, result, outcome, winner_token_id, payout_price, resolved_at, detection_method, detected_at)
+    `INSERT INTO resolutions
+       (condition_id, result, outcome, winner_token_id, payout_price, resolved_at, detection_method, detected_at)
      SELECT r.*, $8::timestamptz
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::timestamptz[], $7::text[]) AS r
      ORDER BY 1 ON CONFLICT DO NOTHING`,
@@ -58,7 +59,8 @@ export async function insertResolutions(
     ],
   )
   await session.query(
-    `INSERT INTO market_checks (condition_id, resolved) SELECT DISTINCT id, true FROM unnest($1::text[]) AS m (id) ORDER BY id
+    `INSERT INTO market_checks (condition_id, resolved)
+     SELECT DISTINCT id, true FROM unnest($1::text[]) AS m (id) ORDER BY id
      ON CONFLICT (condition_id) DO UPDATE SET resolved = true`,
     [ids],
   )

@@ -11,10 +11,12 @@ export type InsertRows<Row> = (session: Session, rows: readonly Row[], keyOf: Ke
 
 const INSERT_TRADES = `
   WITH inserted AS (
-    INSERT INTO trades (token_key, ts, content_hash, ordinal, received_at, price, size, fee_rate_bps, side, transaction_hash, origin)
-    SELECT token_key, to_timestamp(ms / 1000.0), hash, ordinal, to_timestamp(us / 1000000.0), price, size, fee, side, tx, origin
-    FROM unnest($1::integer[], $2::float8[], $3::uuid[], $4::integer[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
-                $9::"char"[], $10::text[], $11::"char"[])
+    INSERT INTO trades
+      (token_key, ts, content_hash, ordinal, received_at, price, size, fee_rate_bps, side, transaction_hash, origin)
+    SELECT token_key, to_timestamp(ms / 1000.0), hash, ordinal, to_timestamp(us / 1000000.0),
+           price, size, fee, side, tx, origin
+    FROM unnest($1::integer[], $2::float8[], $3::uuid[], $4::integer[], $5::float8[],
+                $6::float8[], $7::float8[], $8::float8[], $9::"char"[], $10::text[], $11::"char"[])
       AS t (token_key, ms, hash, ordinal, us, price, size, fee, side, tx, origin)
     ON CONFLICT DO NOTHING
     RETURNING token_key, ts, price, size, side),
@@ -61,7 +63,8 @@ export const insertLifecycle: InsertRows<LifecycleRow> = async (session, rows, k
     `WITH inserted AS (
        INSERT INTO market_events (condition_id, ts, content_hash, ordinal, received_at, kind, winning_token_id, raw)
        SELECT id, to_timestamp(ms / 1000.0), hash, ordinal, to_timestamp(us / 1000000.0), kind, winner, raw::jsonb
-       FROM unnest($1::text[], $2::float8[], $3::uuid[], $4::integer[], $5::float8[], $6::text[], $7::text[], $8::text[])
+       FROM unnest($1::text[], $2::float8[], $3::uuid[], $4::integer[], $5::float8[],
+                   $6::text[], $7::text[], $8::text[])
          AS t (id, ms, hash, ordinal, us, kind, winner, raw)
        ON CONFLICT DO NOTHING RETURNING condition_id, kind),
      ended AS (
@@ -84,7 +87,8 @@ export const insertLifecycle: InsertRows<LifecycleRow> = async (session, rows, k
 
 async function insertSkeletons(session: Session, rows: readonly LifecycleRow[]): Promise<void> {
   await session.query(
-    `INSERT INTO markets (condition_id, question, slug, tick_size, active, closed, archived, accepting_orders, first_seen_at, updated_at)
+    `INSERT INTO markets
+       (condition_id, question, slug, tick_size, active, closed, archived, accepting_orders, first_seen_at, updated_at)
      SELECT DISTINCT ON (id) id, question, slug, tick_size, true, kind = 'market_resolved', false, false, at, at
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
             AS t (id, question, slug, tick_size, kind, us),

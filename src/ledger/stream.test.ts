@@ -49,7 +49,9 @@ function batch(change: Partial<StreamBatch> = {}): StreamBatch {
   }
 }
 
-for (const kind of testServerKinds()) describe(`stream on ${kind.name}`, () => suite(kind))
+describe('stream', { concurrency: true }, () => {
+  for (const kind of testServerKinds()) describe(`on ${kind.name}`, { concurrency: false }, () => suite(kind))
+})
 
 function suite(kind: TestServerKind): void {
   let ledger: Ledger

@@ -12,6 +12,7 @@ export interface DatabaseTarget {
   readonly url: string | null
 }
 
+const NO_HOST = 'no-host.invalid'
 const EXAMPLE = 'expected postgresql://user:password@host:5432/database'
 
 /** Reads a DATABASE_URL. Throws PermanentError, never with the text of the URL: it holds a password. */
@@ -20,7 +21,8 @@ export function parseDatabaseUrl(text: string): DatabaseTarget {
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw malformed('its scheme is not postgresql')
   const user = decode(url.username, 'user name') || url.searchParams.get('user') || ''
   const password = decode(url.password, 'password') || url.searchParams.get('password')
-  const host = decode(url.hostname, 'host name') || url.searchParams.get('host') || ''
+  const named = url.hostname === NO_HOST ? '' : decode(url.hostname, 'host name')
+  const host = named || url.searchParams.get('host') || ''
   const path = decode(url.pathname, 'database name').replace(/^\//, '')
   const port = url.port || url.searchParams.get('port') || '5432'
   if (host === '') throw malformed('it names no host')
@@ -52,7 +54,8 @@ export function connectionStringOf(target: DatabaseTarget): string {
 
 function readUrl(text: string): URL {
   try {
-    return new URL(text)
+    // A login without a host, as with a socket's folder in `?host=`, is fine for PostgreSQL and not for URL.
+    return new URL(text.replace('@/', `@${NO_HOST}/`))
   } catch {
     throw malformed('it is not a URL')
   }

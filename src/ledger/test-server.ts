@@ -112,8 +112,12 @@ function startServer(kind: TestServerKind): Promise<string> {
     const programs = kind.programs === null ? {} : { packageFolder: packageFolderWith(kind.programs) }
     const server = new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger(), ...programs })
     atExit(() => {
-      const pid = readPostmasterFile(join(dataDir, 'postgres'))?.pid
+      const cluster = join(dataDir, 'postgres')
+      const pid = readPostmasterFile(cluster)?.pid
       if (pid) signalProcess(pid, 'SIGQUIT')
+      // It takes its file away as the last thing it does. Nothing asynchronous happens in a process that ends.
+      const nap = new Int32Array(new SharedArrayBuffer(4))
+      for (let wait = 0; wait < 150 && readPostmasterFile(cluster) !== null; wait += 1) Atomics.wait(nap, 0, 0, 20)
     })
     await server.ensureRunning()
     return server.connectionString() as string

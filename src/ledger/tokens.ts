@@ -63,7 +63,10 @@ async function selectKeys(session: Session, wanted: Map<string, string | null>, 
   take(rows, wanted, found)
 }
 
-/** Only tokens that are missing are tried: every try uses up a key, and there are 2^31. Sorted, so that two cannot lock each other. */
+/**
+ * Only tokens that are missing are tried: every try uses up a key, and there are 2^31. Sorted, so that two
+ * transactions cannot lock each other's.
+ */
 async function insertTokens(session: Session, wanted: Map<string, string | null>, found: Map<string, number>) {
   const ids = [...wanted.keys()].sort()
   const { rows } = await session.query<{ token_id: string; token_key: number }>(

@@ -32,7 +32,8 @@ CREATE TABLE markets (
   first_seen_at     timestamptz NOT NULL,
   updated_at        timestamptz NOT NULL
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE markets IS 'Prediction markets as last seen. raw: what the venue sent beyond the columns, at most an hour behind.';
+COMMENT ON TABLE markets IS
+  'Prediction markets as last seen. raw: what the venue sent beyond the columns, at most an hour behind.';
 
 -- Written on every listing; kept apart from markets so that these writes stay small.
 CREATE TABLE market_checks (
@@ -42,7 +43,8 @@ CREATE TABLE market_checks (
   resolved     boolean NOT NULL DEFAULT false,
   ended        boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE market_checks IS 'seen_at: newest listing with this market; checked_at: last question for its resolution; ended: the stream said so.';
+COMMENT ON TABLE market_checks IS
+  'seen_at: its newest listing; checked_at: last question for its resolution; ended: the stream said so.';
 
 CREATE TABLE market_listing (
   only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -85,7 +87,8 @@ CREATE TABLE last_prices (
   price      double precision NOT NULL,
   volume_24h double precision
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE last_prices IS 'The newest stored row of price_snapshots per token; decides whether the next one is worth a row.';
+COMMENT ON TABLE last_prices IS
+  'The newest stored row of price_snapshots per token; decides whether the next one is worth a row.';
 
 CREATE TABLE orderbook_snapshots (
   ts         timestamptz NOT NULL,
@@ -100,7 +103,8 @@ CREATE TABLE orderbook_snapshots (
   ask_sizes  double precision[] NOT NULL,
   PRIMARY KEY (token_key, ts)
 ) PARTITION BY RANGE (ts);
-COMMENT ON TABLE orderbook_snapshots IS 'ts: when it was observed; venue_at: the last change of the book at the venue. Best level first.';
+COMMENT ON TABLE orderbook_snapshots IS
+  'ts: when it was observed; venue_at: the last change of the book at the venue. Best level first.';
 
 CREATE TABLE last_books (
   token_key integer PRIMARY KEY,
@@ -124,7 +128,8 @@ CREATE TABLE trades (
   PRIMARY KEY (token_key, ts, content_hash, ordinal)
 ) PARTITION BY RANGE (ts);
 CREATE INDEX trades_ts ON trades USING brin (ts) WITH (autosummarize = on);
-COMMENT ON TABLE trades IS 'side: B(uy) or S(ell) of the taker; origin: s(tream) or b(ackfill). Read it through v_trades.';
+COMMENT ON TABLE trades IS
+  'side: B(uy) or S(ell) of the taker; origin: s(tream) or b(ackfill). Read it through v_trades.';
 
 CREATE TABLE tick_size_changes (
   ts            timestamptz NOT NULL,
@@ -167,13 +172,15 @@ CREATE TABLE price_candles_1h (
   source    text NOT NULL CHECK (source IN ('trade', 'snapshot')),
   PRIMARY KEY (token_key, hour, source)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE price_candles_1h IS 'Per token and UTC hour, from trades and, for quiet tokens, from price snapshots (trades = 0).';
+COMMENT ON TABLE price_candles_1h IS
+  'Per token and UTC hour, from trades and, for quiet tokens, from price snapshots (trades = 0).';
 
 CREATE VIEW trade_volume_1h AS
 SELECT token_key, hour, trades, buys, trades - buys AS sells, shares, notional
 FROM price_candles_1h
 WHERE source = 'trade';
-COMMENT ON VIEW trade_volume_1h IS 'Per token and UTC hour: shares traded and their notional (price times size) in USDC. Exact sums.';
+COMMENT ON VIEW trade_volume_1h IS
+  'Per token and UTC hour: shares traded and their notional (price times size) in USDC. Exact sums.';
 
 CREATE TABLE tape_positions (
   recorder_id    text NOT NULL,
