@@ -232,7 +232,9 @@ function expectedRejects(channel: Channel): { frames: number; parts: number; raw
     }
     found.frames += 1
     found.parts += rejects.length
-    found.raws.add(payload.toString('utf8').replaceAll('\0', '\ufffd').slice(0, 1_000))
+    const raw = payload.toString('utf8').replaceAll('\0', '\ufffd')
+    // What is handed over in memory comes without its final newline, what is read from disk may have it.
+    for (const text of [raw, raw.replace(/\n$/, '')]) found.raws.add(text.slice(0, 1_000))
   }
   return found
 }
