@@ -1,6 +1,7 @@
 import type { GlobalFlags } from '../config/load.ts'
 import { describeError, EXIT, type ExitCode, PermanentError } from '../core/errors.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
+import { keepHeapSmall } from '../runtime/heap.ts'
 import { createLogging, type Logging } from '../runtime/logging.ts'
 import { systemClock, systemRandom } from '../runtime/system-clock.ts'
 import { loadForProcess } from './load.ts'
@@ -11,6 +12,7 @@ const DRAIN_DEADLINE_MS = 24_500
 
 /** Runs the daemon until a signal ends it; returns after the drain. */
 export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
+  keepHeapSmall()
   const { config, notices } = loadForProcess(flags)
   const clock = systemClock()
   const isTerminal = process.stderr.isTTY === true
