@@ -47,13 +47,11 @@ export class SegmentCursor {
 
   /** Null when the segment has no file. */
   static async open(root: string, segment: string, offset: number, line: number): Promise<SegmentCursor | null> {
-    // Compression puts the new file in place before it removes the old one, so the second look cannot miss both.
-    for (let look = 0; look < 2; look += 1) {
-      const plain = await openIfThere(plainPath(root, segment))
-      if (plain !== null) return new SegmentCursor(new PlainSource(plain, offset), offset, line)
-      const compressed = await openIfThere(compressedPath(root, segment))
-      if (compressed !== null) return new SegmentCursor(new CompressedSource(compressed, offset), offset, line)
-    }
+    // In this order: compression puts the new file in place before it removes the old one.
+    const plain = await openIfThere(plainPath(root, segment))
+    if (plain !== null) return new SegmentCursor(new PlainSource(plain, offset), offset, line)
+    const compressed = await openIfThere(compressedPath(root, segment))
+    if (compressed !== null) return new SegmentCursor(new CompressedSource(compressed, offset), offset, line)
     return null
   }
 

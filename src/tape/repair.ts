@@ -81,7 +81,6 @@ function closeSegment(root: string, disk: Disk, manifest: Manifest, files: Segme
   const path = plainPath(root, name)
   const scan = files.plain ? scanFile(path) : scanCompressed(compressedPath(root, name))
   const damaged = scan.tornLines + scan.damagedLines
-  if (files.plain && scan.tornBytes > 0) disk.truncate(path, scan.bytes)
   if (damaged > 0) {
     const context = { segment: name, cutBytes: scan.tornBytes, cutLines: scan.tornLines, damaged: scan.damagedLines }
     report(
@@ -94,6 +93,8 @@ function closeSegment(root: string, disk: Disk, manifest: Manifest, files: Segme
     removeBoth(root, disk, name)
     return damaged
   }
+  // Also what was written and not yet synced is read from now on, so it must be on the medium.
+  if (files.plain) disk.truncate(path, scan.bytes)
   manifest.append({
     event: 'closed',
     segment: name,

@@ -113,6 +113,23 @@ test('a reader in the middle of a segment keeps its place while it is compressed
   assert.deepEqual(payloads(resumed.records), numbered(first.records.length, 200))
 })
 
+test('a position deep inside a large compressed segment is found', async (t) => {
+  const { directory, root, tape, write } = await fixture(t, { segmentBytes: 3 << 20, diskBatchRecords: 400 })
+  const padding = 'x'.repeat(4000)
+  const frames = Array.from({ length: 800 }, (_, n) => `{"n":${n},"p":"${padding}"}`)
+  for (const frame of frames) tape.appender.append('c', AT, Buffer.from(frame))
+  await tape.appender.flushed()
+  await write(800, 801)
+  await until(() => allCompressed(root, 1))
+  const { batches } = await readUntil(tape.follow(null), (all) => all.length === 801)
+  let taken = 0
+  for (const { records, end } of batches) {
+    taken += records.length
+    assert.deepEqual(await readAll(directory, end), [...frames, '{"n":800}'].slice(taken))
+  }
+  assert.ok(batches.length > 3)
+})
+
 test('reading ends at a given position', async (t) => {
   const { directory, tape, write } = await fixture(t, { segmentBytes: 500, diskBatchRecords: 3 })
   for (let n = 0; n < 40; n += 10) await write(n, n + 10)
