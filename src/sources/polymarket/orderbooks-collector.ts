@@ -25,7 +25,7 @@ export interface OrderBooksCollectorOptions {
 const NAME = 'polymarket.orderbooks'
 /** Batches in a row that could be neither fetched nor stored before the cycle gives up: then it is not the batch. */
 const FAILED_BATCHES_MAX = 3
-const FIRST_TOKENS_WAIT_MS = 30_000
+const FIRST_TOKENS_WAIT_MS = 12_000
 
 /** The best levels of every tracked token's book, fetched and stored batch by batch so that memory stays small. */
 export function createOrderBooksCollector(options: OrderBooksCollectorOptions): PollingCollector {
