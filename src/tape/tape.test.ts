@@ -215,6 +215,25 @@ test('closing syncs what was appended, closes the segment and ends the readers',
   )
 })
 
+test('closing is no alarm, also when its thread is gone before anybody could look', async () => {
+  const log = memoryLog()
+  for (let round = 0; round < 8; round += 1) {
+    const tape = await openTape({
+      directory: temporaryFolder(),
+      stream: 'polymarket',
+      clock: new SimulatedClock(),
+      log,
+    })
+    appendAll(tape, numbered(0, 3))
+    const closed = tape.close()
+    // A busy main thread finds the last word and the exit of the other one at once.
+    setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60), 0)
+    await closed
+    assert.equal(tape.status().state, 'closed')
+  }
+  assert.deepEqual(log.lines, [])
+})
+
 test('a position of another tape is read from the start of this one', async (t) => {
   const tape = await open(t, temporaryFolder())
   appendAll(tape, numbered(0, 3))

@@ -252,6 +252,8 @@ class OpenTape implements Tape {
         this.#options.log[reply.level](reply.context, reply.message)
         break
       case 'ended':
+        // The thread's exit may come in the same turn and is no surprise any more.
+        this.#status.state = 'closed'
         this.#ended(reply.trouble)
         break
       case 'ready':
