@@ -71,6 +71,10 @@ async function runRound(settings: Settings, file: FrameFile, mode: Mode): Promis
   }
 }
 
+function perCpuSecond(results: readonly ReceiverResult[]): number[] {
+  return results.map(({ frames, cpuSeconds }) => frames / cpuSeconds)
+}
+
 /** How much of its core the receiving process used: well below 100 it waited, for the sender or for the disk. */
 function percent({ cpuSeconds, seconds }: ReceiverResult): string {
   return `${Math.round((100 * cpuSeconds) / seconds)} %`
@@ -89,10 +93,12 @@ function outcomeOf(
   // Of neighbours in time, because a shared machine is not equally fast all the time.
   const ratios = rates(mode).map((value, round) => value / (rates('floor')[round] ?? Number.NaN))
   const ratio = median(ratios)
+  const byProcessor = median(perCpuSecond(results[mode])) / median(perCpuSecond(results.floor))
   const last = results[mode].at(-1)
   const details = [
     `${rate(reached)} (${spread(rates(mode))}) against ${rate(floor)} (${spread(rates('floor'))}), ` +
       `frames of ${Math.round(file.averageBytes)} bytes`,
+    `${times(byProcessor)} by processor time, which waiting for the disk and other processes do not change`,
   ]
   if (mode === 'books' && last?.checks) {
     const { match, mismatch, unverifiable, skipped } = last.checks
@@ -110,6 +116,7 @@ function outcomeOf(
     details,
     numbers: {
       ratio,
+      byProcessor,
       floor: rates('floor'),
       rates: rates(mode),
       averageBytes: file.averageBytes,
