@@ -79,7 +79,7 @@ function write(from: string, to: string, bytes: number): Written {
 function lowerPriority(): void {
   if (process.platform !== 'linux') return
   try {
-    setPriority(0, constants.priority.PRIORITY_LOW)
+    setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
   } catch {
     // Not allowed here: the compressor then competes like any other thread.
   }
