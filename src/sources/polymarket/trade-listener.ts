@@ -52,6 +52,12 @@ async function run(options: TradeListenerOptions, context: StreamContext): Promi
   )
   try {
     context.status.trouble = 'waiting for the first markets'
+    if (registry.tokenCount === 0) {
+      context.log.info(
+        {},
+        `waiting for the first markets; connects to ${new URL(options.wsUrl).host} once they are known`,
+      )
+    }
     await registry.untilFirst(abort.signal)
     await Promise.race([record(options, pool, inner), pool.failed])
   } finally {
