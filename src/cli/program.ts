@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { GlobalFlags } from '../config/load.ts'
 import { addSimFlags, runSim, type SimFlags, simOptions } from './sim.ts'
+import type { VerifyFlags } from './verify.ts'
 import { readVersion } from './version.ts'
 
 /**
@@ -17,7 +18,7 @@ export function createProgram(finish: Finish): Command {
     .configureHelp({ helpWidth: 120, showGlobalOptions: false })
     .showHelpAfterError('(tapekeeper --help shows what there is)')
     .addHelpText('after', PROGRAM_EXAMPLES)
-  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addSim]) add(program, finish)
+  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addVerify, addSim]) add(program, finish)
   return program
 }
 
@@ -29,6 +30,7 @@ Examples:
   tapekeeper collect                                     record until stopped
   tapekeeper demo                                        the same against a simulated venue, without a network
   tapekeeper status --watch                              what the running recorder does
+  tapekeeper verify --since 24h                          prove what was recorded
   tapekeeper config                                      what is configured, and where each value comes from
   psql "$(tapekeeper config --connection-string)"        look into the ledger
 
@@ -114,6 +116,28 @@ function addConfig(program: Command, finish: Finish): void {
     .action(async (flags: GlobalFlags & { showSecrets?: boolean; connectionString?: boolean; reference?: boolean }) => {
       const { runConfig } = await import('./config.ts')
       finish(await runConfig(flags))
+    })
+}
+
+function addVerify(program: Command, finish: Finish): void {
+  common(program.command('verify'), { json: true })
+    .description('Prove the recording: tape against its checksums, books against the venue, ledger against tape.')
+    .option('--since <time>', 'only what was received from then on: 2026-05-01, 2026-05-01T12:00:00Z, or 36h ago')
+    .option('--until <time>', 'only what was received before')
+    .option('--stream <name>', 'only this stream')
+    .option('--tape-only', 'only the files of the tape; needs no database')
+    .addHelpText(
+      'after',
+      `\nWorks while a recorder runs and while none does. Changes nothing. Exit codes: 0 nothing found · 1 something
+found · 69 the ledger cannot be reached.\n${examples(
+        'tapekeeper verify',
+        'tapekeeper verify --since 24h',
+        'tapekeeper verify --json | jq .ok',
+      )}`,
+    )
+    .action(async (flags: VerifyFlags) => {
+      const { runVerify } = await import('./verify.ts')
+      finish(await runVerify(flags))
     })
 }
 

@@ -35,6 +35,11 @@ export async function migrate(database: Database, log: Logger): Promise<string> 
   }, limits)
 }
 
+/** The number of the newest migration that this program knows. */
+export async function newestMigration(): Promise<number> {
+  return (await listMigrations()).at(-1)?.number ?? 0
+}
+
 async function listMigrations(): Promise<Migration[]> {
   const migrations: Migration[] = []
   for (const name of (await readdir(FILES)).sort()) {

@@ -97,12 +97,13 @@ function isoDay(timeMs: number): string {
 }
 
 /** The day of a partition by its name, Unix ms. */
-function dayOf(name: string): number {
+export function dayOf(name: string): number {
   const digits = name.slice(-8)
   return Date.UTC(Number(digits.slice(0, 4)), Number(digits.slice(4, 6)) - 1, Number(digits.slice(6)))
 }
 
-async function listPartitions(session: Session, schema: string): Promise<Set<string>> {
+/** The names of all day partitions of a schema. */
+export async function listPartitions(session: Session, schema: string): Promise<Set<string>> {
   const { rows } = await session.query<{ name: string }>(
     `SELECT child.relname AS name
      FROM pg_inherits i

@@ -46,11 +46,21 @@ export interface Verification {
   readonly findings: readonly Finding[]
 }
 
+export interface VerifyLimits {
+  /** Leaves out segments that are known to lie wholly before or after; Unix µs. */
+  readonly sinceUs?: number
+  readonly untilUs?: number
+  /** A recorder is writing: the end of the newest segment is on its way, and others are compressed meanwhile. */
+  readonly live?: boolean
+  readonly signal?: AbortSignal
+}
+
 /** Checks every segment against the manifest, and the manifest against itself. Changes nothing. */
 export async function verifyTape(
   directory: string,
   stream: string,
   onProgress: (progress: VerifyProgress) => void,
+  limits: VerifyLimits = {},
 ): Promise<Verification> {
   const root = streamRoot(directory, stream)
   // Files before manifest: what a daemon closes in between is listed, and never missing.
@@ -61,21 +71,42 @@ export async function verifyTape(
     segment: null,
     detail: `line ${line}: ${reason}`,
   }))
-  const names = [...new Set([...manifest.entries.keys(), ...files.keys()])].sort(inOrder)
-  const newest = names.at(-1)
+  const all = [...new Set([...manifest.entries.keys(), ...files.keys()])].sort(inOrder)
+  const newest = all.at(-1)
+  const names = all.filter((name) => {
+    const entry = manifest.entries.get(name)
+    return !entry?.deleted && isWanted(entry, limits)
+  })
   let lines = 0
   let bytes = 0
   for (const [index, name] of names.entries()) {
-    const entry = manifest.entries.get(name)
-    if (!entry?.deleted) {
-      const checked = await checkSegment(root, name, files.get(name), entry, name === newest)
-      findings.push(...checked.findings)
-      lines += checked.lines
-      bytes += checked.bytes
-    }
+    limits.signal?.throwIfAborted()
+    const check = () => checkSegment(root, name, files.get(name), manifest.entries.get(name), name === newest)
+    const first = await check()
+    const checked = limits.live && first.findings.length > 0 ? await checkAgain(root, name, name === newest) : first
+    findings.push(...checked.findings)
+    lines += checked.lines
+    bytes += checked.bytes
     onProgress({ segmentsDone: index + 1, segments: names.length })
   }
-  return { segments: names.filter((name) => !manifest.entries.get(name)?.deleted).length, lines, bytes, findings }
+  return { segments: names.length, lines, bytes, findings }
+}
+
+function isWanted(entry: ManifestEntry | undefined, { sinceUs, untilUs }: VerifyLimits): boolean {
+  const closed = entry?.closed
+  if (closed?.first_at == null || closed.last_at == null) return true
+  return closed.last_at >= (sinceUs ?? 0) && closed.first_at < (untilUs ?? Number.POSITIVE_INFINITY)
+}
+
+/** Once more as it is now: it may have been closed, compressed or deleted since it was looked up. */
+async function checkAgain(root: string, name: string, newest: boolean): Promise<Checked> {
+  const files = listSegments(root).find((segment) => segment.name === name)
+  const entry = readManifest(manifestPath(root)).entries.get(name)
+  if (entry?.deleted) return { lines: 0, bytes: 0, findings: [] }
+  const checked = await checkSegment(root, name, files, entry, newest)
+  const { torn } = checked
+  if (!newest || !torn) return checked
+  return { ...checked, findings: checked.findings.filter(({ kind }) => kind !== 'damaged lines') }
 }
 
 function inOrder(a: string, b: string): number {
@@ -87,6 +118,8 @@ interface Checked {
   readonly lines: number
   readonly bytes: number
   readonly findings: readonly Finding[]
+  /** All that is wrong with its lines is that the last one is not whole. */
+  readonly torn?: boolean
 }
 
 async function checkSegment(
@@ -120,7 +153,8 @@ async function checkSegment(
     const known = closed?.repaired?.damaged_lines ?? 0
     const damaged = scan.damagedLines + (closed === null ? 0 : scan.tornLines)
     if (damaged > known) found('damaged lines', `${damaged} damaged lines, ${known} known since it was repaired`)
-    return { lines: scan.lines, bytes: scan.bytes, findings }
+    const torn = closed === null && damaged === scan.tornLines
+    return { lines: scan.lines, bytes: scan.bytes, findings, torn }
   } catch (error) {
     found('content', `cannot be read: ${describeError(error)}`)
     return { lines: 0, bytes: 0, findings }
