@@ -85,7 +85,7 @@ export class LineWriter {
   #line(atUs: number, connection: LineConnection, crc: number, content: string): void {
     const hex = crc.toString(16).padStart(8, '0')
     const line = `{"at":${atUs},"conn":${connection.json},"crc":"${hex}","${content}}\n`
-    this.#reserve(line.length * 3)
+    this.#reserve(Buffer.byteLength(line))
     this.#end += this.#out.write(line, this.#end)
   }
 

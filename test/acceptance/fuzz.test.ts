@@ -22,7 +22,9 @@ const MARKETS = 60
 const TRADE_EVERY = 100
 /** Unsynced bytes are bounded in the recorder: what is sent faster than a disk takes it would be refused. */
 const FRAMES_AHEAD_MAX = 4_000
-const BACK_MS_MAX = 8_000
+const BACK_MS_MAX = 5_000
+/** A connection that lived shorter was no success, and the next is not tried at once. */
+const USEFUL_LIFE_MS = 1_500
 const RECORDED = join(ROOT, '../shared/polymarket/samples/market-channel/frames-2026-09-30.jsonl')
 
 interface Fixture {
@@ -325,6 +327,9 @@ test('frames that the protocol forbids end the connection, which is back within 
   for (const { what, why, send } of FORBIDDEN) {
     const before = channel.connections.at(-1) as ChannelConnection
     const open = channel.connections.length
+    const opened = performance.now()
+    const livedMs = () => performance.now() - opened
+    await until('a useful life', () => (livedMs() > USEFUL_LIFE_MS ? true : undefined), USEFUL_LIFE_MS * 2)
     const started = performance.now()
     send(before)
     await before.closed
