@@ -12,6 +12,7 @@ import { systemClock } from '../src/runtime/system-clock.ts'
 import { startVenueProcess, type VenueProcess } from '../src/sim/process.ts'
 import { Daemon, freePort, removeDirectory, temporaryDirectory, venueEnvironment } from './support/daemon.ts'
 import { type RunResult, runProgram } from './support/processes.ts'
+import { tradeLine } from './support/trade-line.ts'
 
 // One recording of a real daemon; then every kind of damage is done to it, found, and undone.
 
@@ -385,14 +386,6 @@ async function damageTape(change: (lines: string[]) => void): Promise<() => Prom
   change(lines)
   await writeFile(path, lines.join('\n'))
   return () => writeFile(path, bytes)
-}
-
-function tradeLine(lines: readonly string[]): number {
-  const index = lines.findIndex(
-    (line, at) => at > 200 && line.includes('"last_trade_price"') && line.includes('"price":"'),
-  )
-  assert.ok(index > 0)
-  return index
 }
 
 /** The payload of the trade that was received at this time, Unix ms. */
