@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { freePort } from './support/daemon.ts'
 import { ROOT, runProgram, startProgram } from './support/processes.ts'
 
-const COMMANDS = ['collect', 'demo', 'status', 'health', 'config', 'verify', 'sim']
+const COMMANDS = ['collect', 'demo', 'status', 'health', 'config', 'verify', 'rebuild', 'sim']
 const ANSI = new RegExp(`${String.fromCharCode(27)}\\[`)
 const readRoot = (path: string) => readFileSync(new URL(path, `file://${ROOT}`), 'utf8')
 

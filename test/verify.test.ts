@@ -1,61 +1,36 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import pg from 'pg'
 import { type VerifyFlags, verifyRecording } from '../src/cli/verify.ts'
 import { verifyJson, verifyLines } from '../src/cli/verify-view.ts'
 import { loadConfig } from '../src/config/load.ts'
-import { EmbeddedServer } from '../src/ledger/embedded.ts'
 import { quietLogger } from '../src/ledger/test-server.ts'
 import { systemClock } from '../src/runtime/system-clock.ts'
-import { startVenueProcess, type VenueProcess } from '../src/sim/process.ts'
-import { Daemon, freePort, removeDirectory, temporaryDirectory, venueEnvironment } from './support/daemon.ts'
+import { freePort } from './support/daemon.ts'
 import { type RunResult, runProgram } from './support/processes.ts'
-import { tradeLine } from './support/trade-line.ts'
+import { type Recording, record, tradeLine } from './support/recording.ts'
 
 // One recording of a real daemon; then every kind of damage is done to it, found, and undone.
 
 const ANSI = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g')
 
-let directory: string
-let dataDir: string
-let venue: VenueProcess
+let recording: Recording
 let whileRecording: RunResult
 let afterwards: RunResult
-let server: EmbeddedServer
-let pool: pg.Pool
-let env: Record<string, string>
 
 before(async () => {
-  directory = await temporaryDirectory()
-  dataDir = join(directory, 'data')
-  const chances = { tradeShare: 0.4, identicalFillShare: 0.3, newMarketEveryMs: 1_500, resolveEveryMs: 2_500 }
-  venue = await startVenueProcess({ markets: 20, rate: 300, seed: 11, ...chances })
-  const daemon = await Daemon.start(dataDir, venueEnvironment(venue.urls))
-  await daemon.whenHealth('rows are stored', (body) => {
-    const listener = body['trade_listener'] as { frames_received: number; trades_inserted: number }
-    return listener.frames_received >= 1_000 && listener.trades_inserted >= 200
+  recording = await record({
+    async during(env) {
+      whileRecording = await runProgram(['verify', '--json'], { env })
+    },
+    async afterwards(env) {
+      afterwards = await runProgram(['verify'], { env })
+    },
   })
-  whileRecording = await runProgram(['verify', '--json'], { env: daemon.env })
-  await venue.control({ drain: true })
-  await daemon.end('SIGTERM')
-  await venue.stop()
-  const offline = { TAPEKEEPER_DATA_DIR: dataDir }
-  afterwards = await runProgram(['verify'], { env: offline })
-  server = new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger() })
-  await server.ensureRunning()
-  const url = String(server.connectionString())
-  env = { ...offline, DATABASE_URL: url }
-  pool = new pg.Pool({ connectionString: url, max: 2 })
-  pool.on('error', () => undefined)
 })
 
-after(async () => {
-  await pool?.end()
-  await server?.stop()
-  await removeDirectory(directory)
-})
+after(() => recording?.close())
 
 interface Report {
   ok: boolean
@@ -75,7 +50,7 @@ interface Report {
 
 /** The command in this process, as it is: a process each would take minutes. */
 async function verify(flags: VerifyFlags = {}) {
-  const { config, notices } = loadConfig({ flags, env, cwd: directory, readFile: () => null })
+  const { config, notices } = loadConfig({ flags, env: recording.env, cwd: recording.directory, readFile: () => null })
   const signal = new AbortController().signal
   const clock = systemClock()
   const progress = { show() {}, clear() {} }
@@ -112,7 +87,7 @@ describe('a clean recording', () => {
   test('is whole: every row of the tape is compared, every book is checked', async () => {
     const { report, stream } = await verify()
     assert.deepEqual([report.ok, countsOf(stream)], [true, NONE])
-    const count = await countStored()
+    const count = await recording.countStored()
     assert.equal(stream.rows.in_ledger, count)
     assert.equal(stream.rows.on_tape, count)
     assert.equal(stream.rows.not_yet_stored, 0)
@@ -120,7 +95,7 @@ describe('a clean recording', () => {
   })
 
   test('an interval is compared alone', async () => {
-    const { rows } = await pool.query<{ middle: Date; since: number; until: number }>(
+    const { rows } = await recording.pool.query<{ middle: Date; since: number; until: number }>(
       `WITH m AS (SELECT date_trunc('second', min(received_at) + (max(received_at) - min(received_at)) / 2) AS middle
                   FROM trades)
        SELECT middle, (SELECT count(*) FROM trades, m WHERE received_at >= middle)::integer AS since,
@@ -132,7 +107,7 @@ describe('a clean recording', () => {
     assert.deepEqual([later.report.ok, earlier.report.ok], [true, true])
     assert.ok(since > 0 && until > 0)
     assert.ok(later.stream.rows.on_tape >= since && earlier.stream.rows.on_tape >= until)
-    assert.equal(later.stream.rows.on_tape + earlier.stream.rows.on_tape, await countStored())
+    assert.equal(later.stream.rows.on_tape + earlier.stream.rows.on_tape, await recording.countStored())
   })
 })
 
@@ -188,7 +163,7 @@ describe('damage to the ledger', () => {
     ],
   ] as const) {
     test(`${name} is found`, async () => {
-      const undo = await damageLedger(damage)
+      const undo = await recording.damageLedger(damage)
       try {
         const { report, text } = await verify()
         assert.equal(report.ok, false)
@@ -205,15 +180,15 @@ describe('damage to the ledger', () => {
   }
 
   test('a letter about a row explains that it is not there, one row each', async () => {
-    const undo = await damageLedger(`DELETE FROM trades WHERE (tableoid, ctid) = (${trade})`)
+    const undo = await recording.damageLedger(`DELETE FROM trades WHERE (tableoid, ctid) = (${trade})`)
     try {
-      const { rows } = await pool.query<{ at: Date; token: string; hash: string }>(
+      const { rows } = await recording.pool.query<{ at: Date; token: string; hash: string }>(
         `SELECT received_at AS at, token_id AS token, transaction_hash AS hash
          FROM verify_lost JOIN tokens USING (token_key)`,
       )
       const { at, token, hash } = rows[0] as { at: Date; token: string; hash: string }
-      const raw = await payloadOf(at.getTime(), token, hash)
-      await pool.query(
+      const raw = await recording.payloadOf(at.getTime(), token, hash)
+      await recording.pool.query(
         `INSERT INTO dead_letters (at, source, reason, raw)
          VALUES (date_trunc('milliseconds', $1::timestamptz), 'polymarket.trades', 'refused', $2)`,
         [at, raw],
@@ -221,22 +196,22 @@ describe('damage to the ledger', () => {
       const again = await verify()
       assert.deepEqual([again.report.ok, countsOf(again.stream), again.stream.rows.refused], [true, NONE, 1])
     } finally {
-      await pool.query("DELETE FROM dead_letters WHERE reason = 'refused'")
+      await recording.pool.query("DELETE FROM dead_letters WHERE reason = 'refused'")
       await undo()
     }
   })
 
   test('what the ledger has not been given yet is not missing', async () => {
-    const { rows } = await pool.query('SELECT * FROM tape_positions')
-    const undo = await damageLedger('DELETE FROM trades')
+    const { rows } = await recording.pool.query('SELECT * FROM tape_positions')
+    const undo = await recording.damageLedger('DELETE FROM trades')
     try {
-      await pool.query('UPDATE tape_positions SET segment_offset = 0, line = 0')
+      await recording.pool.query('UPDATE tape_positions SET segment_offset = 0, line = 0')
       const { stream } = await verify()
       assert.equal(stream.rows.missing, 0)
       assert.ok(stream.rows.not_yet_stored > 100)
     } finally {
       await undo()
-      await pool.query('UPDATE tape_positions SET segment_offset = $1, line = $2', [
+      await recording.pool.query('UPDATE tape_positions SET segment_offset = $1, line = $2', [
         rows[0]?.['segment_offset'],
         rows[0]?.['line'],
       ])
@@ -244,20 +219,20 @@ describe('damage to the ledger', () => {
   })
 
   test('a position that is not on the tape is found', async () => {
-    await pool.query("UPDATE tape_positions SET segment = '19990101T000000Z-000099-000001' || segment")
+    await recording.pool.query("UPDATE tape_positions SET segment = '19990101T000000Z-000099-000001' || segment")
     try {
       const { report, stream } = await verify()
       assert.equal(report.ok, false)
       assert.match(String(stream.position), /which is not on this tape/)
     } finally {
-      await pool.query('UPDATE tape_positions SET segment = substr(segment, 31)')
+      await recording.pool.query('UPDATE tape_positions SET segment = substr(segment, 31)')
     }
   })
 })
 
 describe('damage to the tape', () => {
   test('one flipped byte is found', async () => {
-    const undo = await damageTape((lines) => {
+    const undo = await recording.damageTape((lines) => {
       const index = tradeLine(lines)
       const line = lines[index] as string
       const at = line.indexOf('"price":"') + 9
@@ -268,7 +243,7 @@ describe('damage to the tape', () => {
       assert.equal(report.ok, false)
       const kinds = stream.tape.findings.map(({ kind }) => kind)
       assert.ok(kinds.includes('content') && kinds.includes('damaged lines'), kinds.join())
-      const { code, stdout } = await runProgram(['verify'], { env })
+      const { code, stdout } = await runProgram(['verify'], { env: recording.env })
       assert.equal(code, 1)
       assert.match(stdout, /the tape is not as its manifest says/)
       assert.match(stdout, /SHA-256 differs from the manifest/)
@@ -278,7 +253,7 @@ describe('damage to the tape', () => {
   })
 
   test('one deleted line is found, and so is the row that it held', async () => {
-    const undo = await damageTape((lines) => void lines.splice(tradeLine(lines), 1))
+    const undo = await recording.damageTape((lines) => void lines.splice(tradeLine(lines), 1))
     try {
       const { report, stream } = await verify()
       assert.equal(report.ok, false)
@@ -292,7 +267,7 @@ describe('damage to the tape', () => {
   })
 
   test('lost messages make books that are not the venue’s', async () => {
-    const undo = await damageTape((lines) => {
+    const undo = await recording.damageTape((lines) => {
       const changes = lines.flatMap((line, at) => (at > 300 && line.includes('"price_change"') ? [at] : []))
       for (const at of changes.filter((_, index) => index % 20 === 0).reverse()) lines.splice(at, 1)
     })
@@ -311,7 +286,7 @@ describe('damage to the tape', () => {
 describe('when it cannot', () => {
   test('a ledger that cannot be reached ends it with 69', async () => {
     const port = await freePort()
-    const away = { TAPEKEEPER_DATA_DIR: dataDir, DATABASE_URL: `postgres://me:hush@127.0.0.1:${port}/tape` }
+    const away = { TAPEKEEPER_DATA_DIR: recording.dataDir, DATABASE_URL: `postgres://me:hush@127.0.0.1:${port}/tape` }
     const { code, stdout, stderr } = await runProgram(['verify'], { env: away })
     assert.deepEqual([code, stdout], [69, ''])
     assert.match(stderr, /^tapekeeper: the database .* cannot be reached/)
@@ -321,7 +296,7 @@ describe('when it cannot', () => {
   })
 
   test('a directory without data ends it with 69 and stays as it is', async () => {
-    const nowhere = join(directory, 'nowhere')
+    const nowhere = join(recording.directory, 'nowhere')
     const { code, stderr } = await runProgram(['verify'], { env: { TAPEKEEPER_DATA_DIR: nowhere } })
     assert.equal(code, 69)
     assert.match(stderr, /there is no data directory/)
@@ -329,72 +304,9 @@ describe('when it cannot', () => {
   })
 
   test('a time that is none and a stream that is not there are mistakes of usage', async () => {
-    const time = await runProgram(['verify', '--since', 'yesterday'], { env })
+    const time = await runProgram(['verify', '--since', 'yesterday'], { env: recording.env })
     assert.deepEqual([time.code, /--since yesterday: it must be a time/.test(time.stderr)], [64, true])
-    const stream = await runProgram(['verify', '--stream', 'other'], { env })
+    const stream = await runProgram(['verify', '--stream', 'other'], { env: recording.env })
     assert.deepEqual([stream.code, /no tape of other .* there is polymarket\.trades/.test(stream.stderr)], [64, true])
   })
 })
-
-async function countStored(): Promise<number> {
-  const { rows } = await pool.query<{ count: number }>(
-    `SELECT ((SELECT count(*) FROM trades) + (SELECT count(*) FROM tick_size_changes) +
-             (SELECT count(*) FROM market_events))::integer AS count`,
-  )
-  return rows[0]?.count ?? 0
-}
-
-/** Keeps the streamed tables aside, does the damage and returns the way back. */
-async function damageLedger(sql: string): Promise<() => Promise<void>> {
-  const tables = ['trades', 'market_events']
-  for (const table of tables) await pool.query(`CREATE TABLE verify_${table} AS SELECT * FROM ${table}`)
-  const { rows: tokens } = await pool.query<{ token_key: number; token_id: string }>(
-    'SELECT token_key, token_id FROM tokens',
-  )
-  const { rowCount } = await pool.query(sql)
-  assert.ok((rowCount ?? 0) > 0, 'the damage was done')
-  await pool.query('CREATE TABLE verify_lost AS SELECT * FROM verify_trades EXCEPT SELECT * FROM trades')
-  return async () => {
-    for (const table of tables) {
-      await pool.query(
-        `DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM verify_${table}; DROP TABLE verify_${table}`,
-      )
-    }
-    await pool.query('DROP TABLE verify_lost')
-    const [keys, ids] = [tokens.map((row) => row.token_key), tokens.map((row) => row.token_id)]
-    const restore = `UPDATE tokens SET token_id = old.id FROM unnest($1::integer[], $2::text[]) AS old (key, id)
-      WHERE token_key = old.key AND token_id <> old.id`
-    await pool.query(restore, [keys, ids])
-  }
-}
-
-async function segmentPath(): Promise<string> {
-  const root = join(dataDir, 'tape', 'polymarket.trades')
-  const days = (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory())
-  const names = await Promise.all(
-    days.map(async ({ name }) => (await readdir(join(root, name))).map((file) => join(root, name, file))),
-  )
-  const plain = names.flat().filter((path) => path.endsWith('.ndjson'))
-  assert.ok(plain[0] !== undefined, names.flat().join())
-  return plain[0]
-}
-
-async function damageTape(change: (lines: string[]) => void): Promise<() => Promise<void>> {
-  const path = await segmentPath()
-  const bytes = await readFile(path)
-  const lines = bytes.toString('utf8').split('\n')
-  change(lines)
-  await writeFile(path, lines.join('\n'))
-  return () => writeFile(path, bytes)
-}
-
-/** The payload of the trade that was received at this time, Unix ms. */
-async function payloadOf(ms: number, token: string, hash: string): Promise<string> {
-  const lines = (await readFile(await segmentPath(), 'utf8')).split('\n')
-  const line = lines.find((text) => {
-    const isThen = Math.floor(Number(/"at":(\d+)/.exec(text)?.[1]) / 1000) === ms
-    return isThen && text.includes('last_trade_price') && text.includes(token) && text.includes(hash)
-  })
-  assert.ok(line !== undefined)
-  return line.slice(line.indexOf('"frame":') + 8, -1)
-}

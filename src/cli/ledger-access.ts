@@ -10,6 +10,8 @@ import { lockDataDirectory } from '../runtime/lock.ts'
 /** A way to the ledger for a command that is not the recorder. */
 export interface LedgerAccess {
   readonly target: DatabaseTarget
+  /** The same for a program that takes a connection string. Secret. */
+  readonly connectionString: string
   /** Another process holds the data directory: a recorder is running. */
   readonly recording: boolean
   /** Stops what was started and frees the data directory. */
@@ -24,15 +26,17 @@ export async function openLedgerAccess(config: Config, clock: Clock, log: Logger
   const { dataDir, database } = config
   if (!existsSync(dataDir)) throw unavailable(`there is no data directory ${dataDir}`)
   if (database.url !== null) {
-    const target = parseDatabaseUrl(database.url.reveal())
-    return { target, recording: isHeld(dataDir), close: async () => {} }
+    const connectionString = database.url.reveal()
+    const target = parseDatabaseUrl(connectionString)
+    return { target, connectionString, recording: isHeld(dataDir), close: async () => {} }
   }
   const found = findEmbeddedConnectionString(dataDir)
   if (found === null) throw unavailable(`there is no ledger in ${dataDir} yet: tapekeeper collect makes it`)
   const lock = tryLock(dataDir)
   if (lock === null) {
     if (!found.running) throw unavailable('the built-in database of the running recorder is not there')
-    return { target: parseDatabaseUrl(found.connectionString), recording: true, close: async () => {} }
+    const { connectionString } = found
+    return { target: parseDatabaseUrl(connectionString), connectionString, recording: true, close: async () => {} }
   }
   const server = new EmbeddedServer({ dataDir: lock.directory, clock, log })
   const close = async () => {
@@ -40,7 +44,8 @@ export async function openLedgerAccess(config: Config, clock: Clock, log: Logger
     lock.release()
   }
   try {
-    return { target: await server.ensureRunning(), recording: false, close }
+    const target = await server.ensureRunning()
+    return { target, connectionString: server.connectionString() ?? '', recording: false, close }
   } catch (error) {
     await close()
     throw error instanceof TransientError ? unavailable(describeError(error)) : error

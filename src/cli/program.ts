@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { GlobalFlags } from '../config/load.ts'
+import type { RebuildFlags } from './rebuild.ts'
 import { addSimFlags, runSim, type SimFlags, simOptions } from './sim.ts'
 import type { VerifyFlags } from './verify.ts'
 import { readVersion } from './version.ts'
@@ -18,7 +19,8 @@ export function createProgram(finish: Finish): Command {
     .configureHelp({ helpWidth: 120, showGlobalOptions: false })
     .showHelpAfterError('(tapekeeper --help shows what there is)')
     .addHelpText('after', PROGRAM_EXAMPLES)
-  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addVerify, addSim]) add(program, finish)
+  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addVerify, addRebuild, addSim])
+    add(program, finish)
   return program
 }
 
@@ -138,6 +140,26 @@ found · 69 the ledger cannot be reached.\n${examples(
     .action(async (flags: VerifyFlags) => {
       const { runVerify } = await import('./verify.ts')
       finish(await runVerify(flags))
+    })
+}
+
+function addRebuild(program: Command, finish: Finish): void {
+  common(program.command('rebuild'), { json: true })
+    .description('Derive the streamed tables again from the tape, in a schema of their own, and compare.')
+    .option('--into <schema>', 'name of that schema, which must not exist (default: rebuild_ and the time)')
+    .option('--keep', 'keep the schema; otherwise it is dropped at the end')
+    .addHelpText(
+      'after',
+      `\nWorks while a recorder runs and while none does; the tables in use are only read. Needs as much room in the
+database as they take. Exit codes: 0 all is the same · 1 something differs · 69 there is no ledger.\n${examples(
+        'tapekeeper rebuild',
+        'tapekeeper rebuild --into rebuilt --keep',
+        'tapekeeper rebuild --json | jq .ok',
+      )}`,
+    )
+    .action(async (flags: RebuildFlags) => {
+      const { runRebuild } = await import('./rebuild.ts')
+      finish(await runRebuild(flags))
     })
 }
 

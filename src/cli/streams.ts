@@ -14,10 +14,13 @@ export interface StreamKind {
   createChecker(directory: TokenDirectory): BookChecker
 }
 
+/** The stream whose rows fill the streamed tables. */
+export const ROW_STREAM = 'polymarket.trades'
+
 /** The streams whose rows are derived from their tape; of any other tape only the files can be checked. */
 const STREAM_KINDS: ReadonlyMap<string, StreamKind> = new Map([
   [
-    'polymarket.trades',
+    ROW_STREAM,
     { decode: decodeFrame, createChecker: (directory: TokenDirectory) => new PolymarketBookChecker(directory) },
   ],
 ])

@@ -31,7 +31,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 /** How much longer than the server's own limit the client waits before it gives the connection up. */
 const READ_GRACE_MS = 5_000
-const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,62}$/
+/** Names that need no care in statements. */
+export const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,62}$/
 
 /** A pool of connections to one server; everything happens in transactions that set their own limits. */
 export class Database {

@@ -21,6 +21,8 @@ export interface RebuildOptions {
   readonly checker: BookChecker
   readonly clock: Clock
   readonly log: Logger
+  /** Share of the elapsed time for hash checks; 0.15 unless told. */
+  readonly checkShare?: number
   /** Called about once a second. */
   readonly onProgress?: (status: RecorderStatus) => void
 }
