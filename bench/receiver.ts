@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { emptyStreamStatus, type StreamStatus } from '../src/core/collector.ts'
+import { NOTHING_FOLLOWED } from '../src/core/coverage.ts'
 import type { ConditionId, TokenId } from '../src/core/ids.ts'
 import type { TokenDirectory, TokenFacts } from '../src/core/market.ts'
 import type { StreamLedger } from '../src/core/rows.ts'
@@ -138,6 +139,7 @@ async function openProduct(job: ReceiverJob, groups: readonly (readonly TokenId[
 /** Takes every row and keeps none: the ledger's own cost is another benchmark. */
 const discarding: StreamLedger = {
   loadPosition: () => Promise.resolve(null),
+  loadCoverage: () => Promise.resolve(NOTHING_FOLLOWED),
   commitStream: (batch) =>
     Promise.resolve({
       tradesInserted: batch.trades.length,

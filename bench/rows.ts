@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { NOTHING_FOLLOWED } from '../src/core/coverage.ts'
 import type { TokenDirectory } from '../src/core/market.ts'
 import type { StreamLedger, TradeRow } from '../src/core/rows.ts'
 import { rebuildStream } from '../src/recorder/rebuild.ts'
@@ -96,6 +97,7 @@ async function rowsOf(tapeDirectory: string): Promise<TradeRow[]> {
   const rows: TradeRow[] = []
   await rebuild(tapeDirectory, {
     loadPosition: () => Promise.resolve(null),
+    loadCoverage: () => Promise.resolve(NOTHING_FOLLOWED),
     commitStream(batch) {
       for (const row of batch.trades) rows.push(row)
       const counts = { tickSizesInserted: 0, lifecycleInserted: 0, duplicates: 0, poisoned: 0 }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureApi } from './api.ts'
 import { describeMachine, oneMinuteLoad } from './machine.ts'
 import { type Outcome, type Report, renderReport } from './report.ts'
 import { measureRows } from './rows.ts'
@@ -11,7 +12,7 @@ import { measureStart } from './startup.ts'
 import { measureSustained } from './sustain.ts'
 
 const USAGE = `npm run bench -- [options]
-  --only N[,N]   only these benchmarks, 1 to 5
+  --only N[,N]   only these benchmarks, 1 to 6
   --quick        fewer and shorter rounds
   --seconds N    length of benchmark 4 (30)
   --rounds N     of each side of a ratio (5)
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
     console.log(USAGE)
     return
   }
-  const wanted = new Set((values.only ?? '1,2,3,4,5').split(',').map(Number))
+  const wanted = new Set((values.only ?? '1,2,3,4,5,6').split(',').map(Number))
   const folder = mkdtempSync(join(tmpdir(), 'tapekeeper-bench-'))
   const settings: Settings = {
     quick: values.quick,
@@ -50,7 +51,7 @@ async function main(): Promise<void> {
     const { quick } = settings
     const report: Report = { date: new Date().toISOString(), machine, quick, loadAfter: oneMinuteLoad(), outcomes }
     console.log(values.json ? JSON.stringify(report, null, 1) : renderReport(report))
-    keep(report, wanted.size === 5 && !quick)
+    keep(report, wanted.size === 6 && !quick)
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
@@ -62,6 +63,7 @@ async function measure(settings: Settings, wanted: ReadonlySet<number>): Promise
   if (wanted.has(3)) outcomes.push(await measureRows(settings))
   if (wanted.has(4)) outcomes.push(await measureSustained(settings))
   if (wanted.has(5)) outcomes.push(await measureStart(settings))
+  if (wanted.has(6)) outcomes.push(await measureApi(settings))
   return outcomes
 }
 

@@ -12,6 +12,8 @@ import type { Settings } from './settings.ts'
 const TARGET_SECONDS = 3
 const POLL_MS = 5
 const WAIT_MS_MAX = 60_000
+/** Any free port: another recorder may be running. */
+const ANY_API_PORT = { TAPEKEEPER_API_ADDRESS: '127.0.0.1:0' }
 const VENUE = { markets: 200, rate: 500, seed: 3 }
 
 interface Start {
@@ -48,7 +50,13 @@ async function startOnce(dataDir: string, environment: Readonly<Record<string, s
   const startedMs = performance.now()
   const seconds = () => (performance.now() - startedMs) / 1000
   const daemon = spawn(process.execPath, [join(process.cwd(), 'bin', 'tapekeeper.js'), 'collect'], {
-    env: { ...bareEnvironment(), ...environment, TAPEKEEPER_DATA_DIR: dataDir, HEALTH_PORT: String(port) },
+    env: {
+      ...bareEnvironment(),
+      ...environment,
+      TAPEKEEPER_DATA_DIR: dataDir,
+      ...ANY_API_PORT,
+      HEALTH_PORT: String(port),
+    },
     stdio: 'ignore',
   })
   try {
@@ -62,7 +70,7 @@ async function startOnce(dataDir: string, environment: Readonly<Record<string, s
       await delay(POLL_MS)
     }
   } finally {
-    await end(daemon)
+    await endProgram(daemon)
   }
 }
 
@@ -82,19 +90,22 @@ async function look(port: number): Promise<{ any: boolean; trade: boolean } | nu
   }
 }
 
-async function end(daemon: ChildProcess): Promise<void> {
+/** Ends a program in order and waits for it. */
+export async function endProgram(daemon: ChildProcess): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null) return
   const ended = once(daemon, 'exit')
   daemon.kill('SIGTERM')
   await ended
 }
 
-function bareEnvironment(): NodeJS.ProcessEnv {
+/** The environment without anything that configures a recorder. */
+export function bareEnvironment(): NodeJS.ProcessEnv {
   const mine = /^TAPEKEEPER_|^(?:DATABASE_URL|PORT|HEALTH_PORT|NODE_OPTIONS)$/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !mine.test(name)))
 }
 
-async function freePort(): Promise<number> {
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,8 +1,9 @@
-// Compiles src/ to dist/: when asked (`npm run build`) and, in a checkout, whenever dist/ is missing or out of date.
+// Compiles src/ and the page to dist/: when asked (`npm run build`) and, in a checkout, whenever dist/ is missing or
+// out of date.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -11,6 +12,7 @@ const WORK = join(ROOT, '.tapekeeper')
 const LOCK = join(WORK, 'build.lock')
 const STAMP = 'build-stamp.txt'
 const COMPILER = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+const PAGE_BUILDER = join(ROOT, 'bin', 'build-page.js')
 const LOCK_AGE_MS_MAX = 120_000
 const LOCK_POLL_MS = 100
 
@@ -34,16 +36,12 @@ export function buildIfStale({ log = console.error } = {}) {
 
 function build(log) {
   const startedMs = Date.now()
-  const stamp = fingerprint()
+  const stamp = stampOf(fingerprint(timesOf))
   const staging = join(WORK, `build-${process.pid}`)
   const old = join(WORK, `old-${process.pid}`)
   try {
-    const compiled = spawnSync(
-      process.execPath,
-      [COMPILER, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', staging, '--noEmitOnError'],
-      { cwd: ROOT, encoding: 'utf8' },
-    )
-    if (compiled.status !== 0) throw new Error(`the build failed\n${compiled.stdout ?? ''}${compiled.stderr ?? ''}`)
+    runStep([COMPILER, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', staging, '--noEmitOnError'])
+    if (fs.existsSync(join(ROOT, 'dashboard'))) runStep([PAGE_BUILDER, join(staging, 'dashboard')])
     fs.cpSync(join(ROOT, 'src', 'ledger', 'sql'), join(staging, 'ledger', 'sql'), { recursive: true })
     fs.writeFileSync(join(staging, STAMP), stamp)
     if (fs.existsSync(DIST)) fs.renameSync(DIST, old)
@@ -55,30 +53,72 @@ function build(log) {
   log(`tapekeeper: built in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
 }
 
+function runStep(args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the build failed\n${stdout ?? ''}${stderr ?? ''}`)
+}
+
+/** Whether dist/ was built from these very sources. Contents decide; equal times only save reading them. */
 function isCurrent() {
+  const path = join(DIST, STAMP)
   try {
-    return fs.readFileSync(join(DIST, STAMP), 'utf8') === fingerprint()
+    const stamp = fs.readFileSync(path, 'utf8')
+    const times = fingerprint(timesOf)
+    if (stamp.endsWith(`\n${times}`)) return true
+    const fresh = stampOf(times)
+    if (stamp.split('\n')[0] !== fresh.split('\n')[0]) return false
+    remember(path, fresh)
+    return true
   } catch {
     return false
   }
 }
 
-/** Names, sizes and times of everything that a build depends on: a file that was removed counts too. */
-function fingerprint() {
+/** Of a copied tree: the next start need not read it again. Where nothing may be written that costs it some 20 ms. */
+function remember(path, stamp) {
+  const fresh = `${path}.${process.pid}`
+  try {
+    fs.writeFileSync(fresh, stamp)
+    fs.renameSync(fresh, path) // another process may be reading it
+  } catch {
+    fs.rmSync(fresh, { force: true })
+  }
+}
+
+/** Times are taken before contents: a file that changes in between is then read again, never believed. */
+function stampOf(times) {
+  return `${fingerprint(contentOf)}\n${times}`
+}
+
+function contentOf(path) {
+  return fs.readFileSync(path)
+}
+
+/** Where a file is and when anything about it changed; the second time cannot be set back by hand. */
+function timesOf(path) {
+  const { size, mtimeMs, ctimeMs } = fs.statSync(path)
+  return `${path} ${size} ${mtimeMs} ${ctimeMs}`
+}
+
+/** Names and one property of everything that a build depends on: a file that was removed counts too. */
+function fingerprint(propertyOf) {
   const hash = createHash('sha256')
   const add = (path) => {
-    const stat = fs.statSync(path)
-    hash.update(`${path} ${stat.size} ${stat.mtimeMs}\n`)
+    const property = propertyOf(path)
+    hash.update(`${relative(ROOT, path).split(sep).join('/')} ${property.length}\n`).update(property)
   }
   const walk = (folder) => {
-    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const entries = fs.readdirSync(folder, { withFileTypes: true })
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name)
       if (entry.isDirectory()) walk(path)
-      else if (/\.(ts|sql)$/.test(entry.name) && !entry.name.endsWith('.test.ts')) add(path)
+      else if (/\.(tsx?|sql|css|html)$/.test(entry.name) && !/\.test\.tsx?$/.test(entry.name)) add(path)
     }
   }
   walk(join(ROOT, 'src'))
-  for (const name of ['tsconfig.json', 'tsconfig.build.json', 'package.json']) add(join(ROOT, name))
+  if (fs.existsSync(join(ROOT, 'dashboard'))) walk(join(ROOT, 'dashboard'))
+  const configuration = ['tsconfig.json', 'tsconfig.build.json', 'package.json', join('bin', 'build-page.js')]
+  for (const name of configuration) add(join(ROOT, name))
   return hash.digest('hex')
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+
+const { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } = fs
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MAIN = `export async function main(argv: readonly string[]): Promise<void> {
@@ -33,8 +35,10 @@ describe('the launcher builds what it runs', () => {
     writeFileSync(join(root, 'src', 'cli', 'main.ts'), MAIN)
   })
 
-  async function launch(...args: string[]) {
-    const child = spawn(process.execPath, [join(root, 'bin', 'tapekeeper.js'), ...args])
+  const launch = (...args: string[]) => launchIn(root, ...args)
+
+  async function launchIn(folder: string, ...args: string[]) {
+    const child = spawn(process.execPath, [join(folder, 'bin', 'tapekeeper.js'), ...args])
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
@@ -62,6 +66,23 @@ describe('the launcher builds what it runs', () => {
     rmSync(join(root, 'src', 'extra.ts'))
     assert.match((await launch()).stderr, /built/)
     assert.ok(!existsSync(join(root, 'dist', 'extra.js')))
+  })
+
+  test('a copied tree is as built as the original', async () => {
+    await launch()
+    const copy = mkdtempSync(join(tmpdir(), 'tapekeeper-build-copy-'))
+    try {
+      // Other paths and other times, as a checkout copied into an image has them.
+      cpSync(root, copy, { recursive: true, preserveTimestamps: false, verbatimSymlinks: true })
+      assert.deepEqual(await launchIn(copy, 'a'), { code: 0, stdout: '["a"]', stderr: '' })
+      const main = join(copy, 'src', 'cli', 'main.ts')
+      const { atime, mtime } = fs.statSync(main)
+      writeFileSync(main, MAIN.replace('argv)', 'ARGV)').replace('(argv:', '(ARGV:'))
+      fs.utimesSync(main, atime, mtime)
+      assert.match((await launchIn(copy)).stderr, /built/, 'the same size and time, another content')
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+    }
   })
 
   test('several at once: one builds, all run', async () => {

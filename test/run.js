@@ -7,6 +7,8 @@ import { buildIfStale } from '../bin/build.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ACCEPTANCE = join('test', 'acceptance')
+/** How tests are compiled: as everything is, and components as Preact wants them. */
+const TSX = { TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.tests.json') }
 /** Two fit the smallest machine we know, and the tests that start servers stay within their time. */
 const FILES_AT_ONCE = 2
 const FILE_TIMEOUT_MS = 120_000
@@ -17,12 +19,12 @@ function listTests(folder) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : listTests(path)
-    return entry.name.endsWith('.test.ts') ? [path] : []
+    return /\.test\.tsx?$/.test(entry.name) ? [path] : []
   })
 }
 
 function chooseTests(acceptance, patterns) {
-  return ['src', 'test']
+  return ['src', 'test', 'dashboard']
     .flatMap(listTests)
     .filter((path) => path.startsWith(ACCEPTANCE) === acceptance)
     .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)))
@@ -46,7 +48,11 @@ function run(files, acceptance) {
     `--test-concurrency=${acceptance ? 1 : FILES_AT_ONCE}`,
     `--test-timeout=${acceptance ? ACCEPTANCE_TIMEOUT_MS : FILE_TIMEOUT_MS}`,
   ]
-  const child = spawn(process.execPath, [...options, ...files], { cwd: ROOT, stdio: 'inherit' })
+  const child = spawn(process.execPath, [...options, ...files], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, ...TSX },
+  })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
 }

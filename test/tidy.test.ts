@@ -42,6 +42,14 @@ describe('the house is tidy', () => {
   test('every source has its README and tests', () => {
     assert.deepEqual(checkSources(paths), [])
   })
+  test('migrations are numbered without holes and without twins', () => {
+    const names = readdirSync(join(ROOT, 'src/ledger/sql')).sort()
+    assert.deepEqual(
+      names.map((name) => Number(name.slice(0, 6))),
+      names.map((_, index) => index + 1),
+      'two that were written at the same time: the later one takes the next number',
+    )
+  })
   test('every folder has a place in the design', () => {
     const rooms = new Set(paths.flatMap((path) => (path.startsWith('src/') ? [roomOf(path)] : [])))
     assert.deepEqual(

@@ -1,10 +1,11 @@
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Clock } from '../core/clock.ts'
-import { describeError, EXIT, PermanentError } from '../core/errors.ts'
-import { computeHealth, type DaemonHealth, getHealth, type HealthStatus, isoTime } from '../core/health.ts'
-import type { BookCheckCounts, StatusBoard } from '../core/status.ts'
+import { computeHealth } from '../core/health.ts'
+import type { StatusBoard } from '../core/status.ts'
 import { redactText } from '../runtime/redact.ts'
 import { systemClock } from '../runtime/system-clock.ts'
+import { healthBody } from './health-body.ts'
+import { cannotListen } from './listen.ts'
 
 export interface HealthListenerOptions {
   readonly host: string
@@ -17,52 +18,6 @@ export interface HealthListenerOptions {
 export interface HealthListener {
   readonly port: number
   close(): Promise<void>
-}
-
-/** What `GET /health` answers. Times are ISO 8601 UTC. */
-export interface HealthBody extends DaemonHealth {
-  status: HealthStatus
-  reasons: readonly string[]
-  timestamp: string
-  last_scrape_time: string | null
-  last_scrape_success: boolean | null
-  scrape_count: number
-  error_count: number
-  version: string
-  tape: TapeHealth
-  ledger: LedgerHealth
-  recorder: RecorderHealth
-  book_checks: BookCheckCounts
-}
-
-export interface TapeHealth {
-  state: string
-  trouble: string | null
-  frames_accepted: number
-  bytes_accepted: number
-  frames_refused: number
-  pending_bytes: number
-  segments: number
-  bytes_on_disk: number
-  damaged_lines: number
-}
-
-export interface LedgerHealth {
-  state: string
-  trouble: string | null
-  kind: string
-  server_version: string | null
-}
-
-export interface RecorderHealth {
-  caught_up: boolean
-  behind_bytes: number | null
-  trouble: string | null
-  duplicates: number
-  rejects: number
-  dead_letters: number
-  unknown_events: number
-  books_kept: number
 }
 
 const REQUEST_TIMEOUT_MS = 10_000
@@ -94,7 +49,7 @@ export async function startHealthListener(options: HealthListenerOptions): Promi
     await app.listen({ host, port })
   } catch (error) {
     await app.close()
-    throw cannotListen(host, port, error)
+    throw cannotListen({ what: 'health', setting: 'HEALTH_PORT', host, port }, error)
   }
   const address = app.server.address()
   return { port: typeof address === 'object' && address !== null ? address.port : port, close: () => app.close() }
@@ -136,56 +91,4 @@ function send(reply: FastifyReply, status: number, body: unknown): FastifyReply 
   // Errors are other people's words.
   const text = JSON.stringify(body, (_key, value: unknown) => (typeof value === 'string' ? redactText(value) : value))
   return reply.code(status).header('cache-control', 'no-store').type('application/json; charset=utf-8').send(text)
-}
-
-/** The health report in the words of the API; `nowMs` is Unix ms. */
-export function healthBody(board: StatusBoard, nowMs: number): HealthBody {
-  const report = computeHealth(board)
-  const { tape, ledger, recorder } = board
-  return {
-    status: report.status,
-    reasons: report.reasons,
-    timestamp: isoTime(nowMs) ?? '',
-    last_scrape_time: isoTime(report.lastScrapeMs),
-    last_scrape_success: report.lastScrapeOk,
-    scrape_count: report.scrapeCount,
-    error_count: report.errorCount,
-    version: board.version,
-    ...getHealth(board),
-    tape: {
-      state: tape.state,
-      trouble: tape.trouble,
-      frames_accepted: tape.framesAccepted,
-      bytes_accepted: tape.bytesAccepted,
-      frames_refused: tape.framesRefused,
-      pending_bytes: tape.pendingBytes,
-      segments: tape.segments,
-      bytes_on_disk: tape.bytesOnDisk,
-      damaged_lines: tape.damagedLines,
-    },
-    ledger: {
-      state: ledger.state,
-      trouble: ledger.trouble,
-      kind: ledger.kind,
-      server_version: ledger.serverVersion,
-    },
-    recorder: {
-      caught_up: recorder.caughtUp,
-      behind_bytes: recorder.behindBytes,
-      trouble: recorder.trouble,
-      duplicates: recorder.duplicates,
-      rejects: recorder.rejects,
-      dead_letters: recorder.deadLetters,
-      unknown_events: recorder.unknownEvents,
-      books_kept: recorder.booksKept,
-    },
-    book_checks: { ...recorder.checks },
-  }
-}
-
-function cannotListen(host: string, port: number, error: unknown): PermanentError {
-  const code = error instanceof Error && 'code' in error ? error.code : ''
-  const why = code === 'EADDRINUSE' ? 'the port is in use; set HEALTH_PORT to a free one' : describeError(error)
-  const text = `cannot serve health on ${host}:${port}: ${why}`
-  return new PermanentError(text, { exitCode: EXIT.cannotCreate, cause: error })
 }

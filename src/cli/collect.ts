@@ -1,14 +1,18 @@
+import { secretsOf } from '../config/config.ts'
 import type { GlobalFlags } from '../config/load.ts'
 import { describeError, EXIT, type ExitCode, PermanentError } from '../core/errors.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { keepHeapSmall } from '../runtime/heap.ts'
 import { createLogging, type Logging } from '../runtime/logging.ts'
 import { systemClock, systemRandom } from '../runtime/system-clock.ts'
+import { takeSystemdEnvironment } from '../runtime/systemd.ts'
 import { loadForProcess } from './load.ts'
 import { readVersion } from './version.ts'
 
 /** The drain has bounds of its own; this is for what nobody thought of. Platforms kill after 30 s. */
 const DRAIN_DEADLINE_MS = 24_500
+
+const LAST_WORDS_MS_MAX = 1_500
 
 /** Runs the daemon until a signal ends it; returns after the drain. */
 export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
@@ -22,16 +26,27 @@ export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
     format: isTerminal ? 'pretty' : 'json',
     colors: isTerminal && !process.env['NO_COLOR'],
   })
-  hideSecrets(logging, [config.database.url?.reveal(), config.api.token?.reveal()])
+  for (const secret of secretsOf(config).values()) logging.addSecret(secret.reveal())
   const { log } = logging
   for (const notice of notices) log.warn({}, notice)
+  const systemd = takeSystemdEnvironment(process.env, process.pid)
   const signals = catchSignals()
   try {
-    process.on('unhandledRejection', (error) => endWithBug(logging, error))
-    process.on('uncaughtException', (error) => endWithBug(logging, error))
-    const daemon = await startDaemon({ config, version: readVersion(), clock, random: systemRandom, log })
+    let lastWords = async () => {}
+    process.on('unhandledRejection', (error) => endWithBug(logging, error, lastWords))
+    process.on('uncaughtException', (error) => endWithBug(logging, error, lastWords))
+    const daemon = await startDaemon({
+      config,
+      version: readVersion(),
+      clock,
+      random: systemRandom,
+      log,
+      observe: logging.observe,
+      systemd,
+    })
+    lastWords = () => daemon.lastWords()
     const asked = signals.first.then(() => 'asked' as const)
-    if ((await Promise.race([asked, ended(daemon)])) === 'asked') await drainInTime(daemon, logging)
+    if ((await Promise.race([asked, ended(daemon, logging)])) === 'asked') await drainInTime(daemon, logging, EXIT.ok)
     return EXIT.ok
   } finally {
     signals.release()
@@ -39,23 +54,27 @@ export async function runCollect(flags: GlobalFlags): Promise<ExitCode> {
 }
 
 /** Rejects with what made going on senseless, after everything was closed. */
-async function ended(daemon: Daemon): Promise<'ended'> {
+async function ended(daemon: Daemon, logging: Logging): Promise<'ended'> {
   try {
     await daemon.ended
   } catch (error) {
-    await daemon.drain()
+    await drainInTime(daemon, logging, error instanceof PermanentError ? error.exitCode : EXIT.internal)
     throw error
   }
   return 'ended'
 }
 
-async function drainInTime(daemon: Daemon, { log }: Logging): Promise<void> {
+/** `code` is what the process ends with when the drain itself hangs. */
+async function drainInTime(daemon: Daemon, { log }: Logging, code: ExitCode): Promise<void> {
   const timer = setTimeout(() => {
     log.error({}, 'the drain took too long; what was accepted is on the tape')
-    process.exit(EXIT.ok)
+    process.exit(code)
   }, DRAIN_DEADLINE_MS)
-  await daemon.drain()
-  clearTimeout(timer)
+  try {
+    await daemon.drain()
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The first SIGTERM or SIGINT is a request; the second ends the process at once. */
@@ -81,16 +100,14 @@ function catchSignals() {
   }
 }
 
-function hideSecrets(logging: Logging, secrets: readonly (string | undefined)[]): void {
-  for (const text of secrets) if (text !== undefined) logging.addSecret(text)
-}
-
 /** A broken assumption outside of every part that can be restarted: the tape is synced, so leaving is safe. */
-function endWithBug({ log }: Logging, error: unknown): void {
+function endWithBug({ log }: Logging, error: unknown, lastWords: () => Promise<void>): void {
   if (error instanceof PermanentError) {
     process.stderr.write(`tapekeeper: ${describeError(error)}\n`)
     process.exit(error.exitCode)
   }
   log.fatal({ err: error }, `internal error: ${describeError(error)}`)
-  process.exit(EXIT.internal)
+  const end = () => process.exit(EXIT.internal)
+  setTimeout(end, LAST_WORDS_MS_MAX)
+  lastWords().then(end, end)
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts'
+import { type Config, secretsOf } from '../config/config.ts'
 import type { GlobalFlags } from '../config/load.ts'
 import type { Clock } from '../core/clock.ts'
 import { TransientError } from '../core/errors.ts'
@@ -28,8 +28,7 @@ export async function runCommand<T>(flags: GlobalFlags, work: (run: CommandRun) 
   const level = chosen ? config.log.level : 'error'
   const colors = isTerminal && !process.env['NO_COLOR']
   const { log, addSecret } = createLogging({ clock, level, format: isTerminal ? 'pretty' : 'json', colors })
-  const secret = config.database.url?.reveal()
-  if (secret !== undefined) addSecret(secret)
+  for (const secret of secretsOf(config).values()) addSecret(secret.reveal())
   const stop = new AbortController()
   const onSignal = () => stop.abort(new TransientError('stopped before the end'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)

@@ -1,4 +1,5 @@
 import colors from 'picocolors'
+import { secretsOf } from '../config/config.ts'
 import type { GlobalFlags, LoadedConfig, Setting } from '../config/load.ts'
 import { maskDatabaseUrl } from '../config/values.ts'
 import { EXIT, type ExitCode, PermanentError } from '../core/errors.ts'
@@ -10,6 +11,7 @@ export interface ConfigFlags extends GlobalFlags {
   readonly showSecrets?: boolean
   readonly connectionString?: boolean
   readonly reference?: boolean
+  readonly environment?: boolean
 }
 
 /** How other programs reach the ledger. */
@@ -28,6 +30,11 @@ export async function runConfig(flags: ConfigFlags): Promise<ExitCode> {
     printResult(configurationReference())
     return EXIT.ok
   }
+  if (flags.environment) {
+    const { environmentExample } = await import('../config/reference.ts')
+    printResult(environmentExample())
+    return EXIT.ok
+  }
   const loaded = loadForProcess(flags)
   for (const notice of loaded.notices) printMessage(`tapekeeper: ${notice}`)
   const access = await findLedger(loaded)
@@ -39,7 +46,7 @@ export async function runConfig(flags: ConfigFlags): Promise<ExitCode> {
       file: loaded.file,
       ledger: { kind: access.kind, running: access.running },
       connection_string: shown,
-      settings: settings.map(({ key, value, origin, used }) => ({ key, value, origin, used })),
+      settings: settings.map(({ key, value, origin }) => ({ key, value, origin })),
       notices: loaded.notices,
     })
   } else {
@@ -79,21 +86,16 @@ function describeAccess(access: LedgerAccess, shown: string | null): string {
 }
 
 function reveal(setting: Setting, { config }: LoadedConfig): Setting {
-  const secrets = new Map([
-    ['database.url', config.database.url],
-    ['api.token', config.api.token],
-  ])
-  const value = secrets.get(setting.key)
+  const value = secretsOf(config).get(setting.key)
   return value ? { ...setting, value: value.reveal() } : setting
 }
 
 function printSettings(settings: readonly Setting[], file: string | null): void {
   printResult(`${file === null ? 'no configuration file' : `configuration file ${file}`}\n\n`)
-  const used = settings.filter((setting) => setting.used || setting.origin !== 'default')
-  const rows = used.map((setting) => {
+  const rows = settings.map((setting) => {
     const chosen = setting.origin !== 'default'
     const value = setting.value === null ? '–' : [setting.value].flat().join(', ') || 'none'
-    const origin = setting.used ? setting.origin : `${setting.origin}, not in this version`
+    const { origin } = setting
     return [setting.key, chosen ? colors.bold(value) : value, chosen ? colors.cyan(origin) : colors.dim(origin)]
   })
   const head = ['key', 'value', 'from'].map((title) => colors.underline(title))

@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import type { GlobalFlags } from '../config/load.ts'
+import { formatAddress } from '../config/values.ts'
 import type { ExitCode } from '../core/errors.ts'
+import { systemClock } from '../runtime/system-clock.ts'
 import { startVenueProcess } from '../sim/process.ts'
 import type { VenueUrls } from '../sim/venue.ts'
 import { runCollect } from './collect.ts'
 import { healthUrl } from './daemon-client.ts'
+import { makeSamplePortfolio, SAMPLE } from './demo-portfolio.ts'
 import { loadForProcess } from './load.ts'
 import { printMessage } from './output.ts'
 
@@ -24,6 +27,10 @@ const CADENCES = [
   'polymarket.price_interval=5s',
   'polymarket.orderbook_interval=10s',
   'polymarket.resolution_interval=10s',
+  'assets.price_interval=10s',
+  'assets.request_delay=10ms',
+  'signals.interval=15s',
+  'signals.request_delay=10ms',
 ]
 const LIFECYCLE_EVERY_MS = 15_000
 
@@ -41,6 +48,7 @@ export async function runDemo(flags: DemoFlags): Promise<ExitCode> {
     })
     try {
       const demo = await demoFlags(flags, temporary ?? flags.dataDir, venue.urls)
+      await makeSamplePortfolio(demo, venue, systemClock().wallMs())
       describe(loadForProcess(demo).config, flags, temporary !== null)
       return await runCollect(demo)
     } finally {
@@ -68,13 +76,32 @@ async function demoFlags(flags: GlobalFlags, dataDir: string | undefined, urls: 
     `polymarket.clob_url=${urls.clob}`,
     `polymarket.data_url=${urls.data}`,
     `polymarket.ws_url=${urls.ws}`,
+    'assets.enabled=true',
+    `assets.yahoo_url=${urls.yahoo}`,
+    ...demoSignals(urls.news),
     ...CADENCES,
     ...(flags.set ?? []),
   ]
   const demo = { ...flags, dataDir, set }
   const { config } = loadForProcess(demo)
   const port = await usablePort(config.health.port, config.health.host)
-  return { ...demo, set: [...set, `health.port=${port}`] }
+  const apiPort = await usablePort(config.api.port, config.api.host)
+  const address = formatAddress({ host: config.api.host, port: apiPort })
+  return { ...demo, set: [...set, `health.port=${port}`, `api.address=${address}`] }
+}
+
+/** Two feeds, Hacker News and a page of the simulated press, which now and then has something new. */
+function demoSignals(newsUrl: string): readonly string[] {
+  const page = { name: 'harbour', url: `${newsUrl}/page/harbour?grow=60000`, item: 'article.post', title: 'h2' }
+  return [
+    'signals.enabled=true',
+    `signals.feeds=dispatch=${newsUrl}/feed/dispatch?grow=20000,wire=${newsUrl}/feed/wire?grow=45000`,
+    `signals.hackernews.url=${newsUrl}/hn`,
+    `signals.pages=${JSON.stringify([{ ...page, summary: 'p.teaser', time: 'time' }])}`,
+    'signals.keywords=copper price,river festival,lunar lander',
+    'signals.companies=Nordwind Energy,Acme Robotics',
+    'signals.allow_private=true',
+  ]
 }
 
 /** The port itself when nobody has it, else a free one: a recorder may be running beside the demo. */
@@ -98,7 +125,10 @@ function describe(config: Config, flags: DemoFlags, isTemporary: boolean): void 
     `Demo: a simulated venue with ${flags.markets} markets and ${flags.rate} frames a second. No network is used.`,
     `  data    ${config.dataDir}${isTemporary ? ' (removed at the end)' : ''}`,
     `  health  ${healthUrl(config)}`,
+    `  page    http://${formatAddress(config.api)}/`,
     `  watch   npx tapekeeper status --watch --set health.port=${config.health.port}`,
+    `  assets  npx tapekeeper portfolio show ${SAMPLE} --data-dir ${config.dataDir}`,
+    `  news    npx tapekeeper scrape --data-dir ${config.dataDir}`,
     `  query   psql "$(npx tapekeeper config --connection-string --data-dir ${config.dataDir})"`,
     'Ctrl-C ends it.',
   ]

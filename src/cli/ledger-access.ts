@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../core/clock.ts'
 import { describeError, EXIT, PermanentError, TransientError } from '../core/errors.ts'
@@ -20,21 +20,27 @@ export interface LedgerAccess {
 
 /**
  * Reaches the ledger whether or not a recorder runs. Without one, the built-in server is started under the data
- * directory's lock. Throws PermanentError (exit code 69) when there is no ledger.
+ * directory's lock. Throws PermanentError (exit code 69) when there is no ledger, unless one is to be made (`create`).
  */
-export async function openLedgerAccess(config: Config, clock: Clock, log: Logger): Promise<LedgerAccess> {
+export async function openLedgerAccess(
+  config: Config,
+  clock: Clock,
+  log: Logger,
+  { create = false }: { readonly create?: boolean } = {},
+): Promise<LedgerAccess> {
   const { dataDir, database } = config
-  if (!existsSync(dataDir)) throw unavailable(`there is no data directory ${dataDir}`)
+  if (create) mkdirSync(dataDir, { recursive: true })
+  else if (!existsSync(dataDir)) throw unavailable(`there is no data directory ${dataDir}`)
   if (database.url !== null) {
     const connectionString = database.url.reveal()
     const target = parseDatabaseUrl(connectionString)
     return { target, connectionString, recording: isHeld(dataDir), close: async () => {} }
   }
   const found = findEmbeddedConnectionString(dataDir)
-  if (found === null) throw unavailable(`there is no ledger in ${dataDir} yet: tapekeeper collect makes it`)
+  if (found === null && !create) throw unavailable(`there is no ledger in ${dataDir} yet: tapekeeper collect makes it`)
   const lock = tryLock(dataDir)
   if (lock === null) {
-    if (!found.running) throw unavailable('the built-in database of the running recorder is not there')
+    if (!found?.running) throw unavailable('the built-in database of the running recorder is not there')
     const { connectionString } = found
     return { target: parseDatabaseUrl(connectionString), connectionString, recording: true, close: async () => {} }
   }

@@ -6,7 +6,9 @@ const EXIT_GRACE_MS = 2_000
 
 /** Runs one command line. The only place that decides how the process ends. */
 export async function main(argv: readonly string[]): Promise<void> {
-  process.stdout.on('error', endQuietlyWithoutReader)
+  // the first error decides; what is written after it fails again
+  process.stdout.once('error', onResultNotWritten).on('error', () => {})
+  process.stderr.on('error', () => {}) // there is no third place to say it, and the exit code still tells
   let exitCode: number = EXIT.ok
   const program = createProgram((code) => {
     exitCode = code
@@ -39,8 +41,12 @@ function wantsDebug(argv: readonly string[]): boolean {
   return level === 'debug' || argv.includes('--log-level=debug')
 }
 
-/** `tapekeeper status | head` closes the pipe early; that is no error. */
-function endQuietlyWithoutReader(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(process.exitCode ?? EXIT.ok)
-  throw error
+/**
+ * Somebody who has seen enough (`tapekeeper status | head`) is no error: the command goes on to its own exit code, and
+ * those that would never end listen for themselves. Anything else means that a result is lost.
+ */
+function onResultNotWritten(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`tapekeeper: the result could not be written: ${describeError(error)}\n`)
+  process.exit(EXIT.inputOutput)
 }

@@ -1,6 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { GlobalFlags } from '../config/load.ts'
+import { addAlerts } from './alerts-commands.ts'
+import type { ConfigFlags } from './config.ts'
+import type { DrillFlags } from './drill.ts'
+import type { GapsFlags } from './gaps.ts'
+import type { LogsFlags } from './logs.ts'
+import { addPortfolio } from './portfolio-commands.ts'
 import type { RebuildFlags } from './rebuild.ts'
+import type { ScrapeFlags } from './scrape.ts'
 import { addSimFlags, runSim, type SimFlags, simOptions } from './sim.ts'
 import type { VerifyFlags } from './verify.ts'
 import { readVersion } from './version.ts'
@@ -19,10 +26,17 @@ export function createProgram(finish: Finish): Command {
     .configureHelp({ helpWidth: 120, showGlobalOptions: false })
     .showHelpAfterError('(tapekeeper --help shows what there is)')
     .addHelpText('after', PROGRAM_EXAMPLES)
-  for (const add of [addCollect, addDemo, addStatus, addHealth, addConfig, addVerify, addRebuild, addSim])
-    add(program, finish)
+  for (const add of COMMANDS) add(program, finish)
+  addPortfolio(program, { common, examples, finish })
+  addAlerts(program, { common, examples, finish })
   return program
 }
+
+/** In the order of the help. */
+const COMMANDS = [
+  ...[addCollect, addDemo, addStatus, addHealth, addLogs, addDoctor, addConfig],
+  ...[addGaps, addVerify, addRebuild, addScrape, addSim, addDrill],
+]
 
 /** Is told the exit code. */
 type Finish = (code: number) => void
@@ -32,7 +46,9 @@ Examples:
   tapekeeper collect                                     record until stopped
   tapekeeper demo                                        the same against a simulated venue, without a network
   tapekeeper status --watch                              what the running recorder does
+  tapekeeper gaps --since 24h                            every interval in which something may be missing
   tapekeeper verify --since 24h                          prove what was recorded
+  tapekeeper scrape --once                               read the configured feeds and pages now
   tapekeeper config                                      what is configured, and where each value comes from
   psql "$(tapekeeper config --connection-string)"        look into the ledger
 
@@ -101,6 +117,43 @@ function addHealth(program: Command, finish: Finish): void {
     })
 }
 
+function addLogs(program: Command, finish: Finish): void {
+  common(program.command('logs'), { json: true })
+    .description('Show the newest entries of the log that the recorder keeps in the ledger.')
+    .option('-f, --follow', 'go on with what comes, until stopped')
+    .option('--level <level>', 'only this level and worse: debug, info, warning, error or critical')
+    .option('-n, --limit <count>', 'how many', wholeNumber, 100)
+    .option('--search <words>', 'only entries in which all these words begin')
+    .addHelpText(
+      'after',
+      `\nWorks while a recorder runs and while none does. With --json, one object a line.\n${examples(
+        'tapekeeper logs',
+        'tapekeeper logs -f --level warning',
+        "tapekeeper logs --search 'prices failed' --limit 1000 --json | jq .context",
+      )}`,
+    )
+    .action(async (flags: LogsFlags) => {
+      const { runLogs } = await import('./logs.ts')
+      finish(await runLogs(flags))
+    })
+}
+
+function addDoctor(program: Command, finish: Finish): void {
+  common(program.command('doctor'), { json: true })
+    .description('Look at everything a recorder needs: configuration, machine, disk, database, clock, venue.')
+    .addHelpText(
+      'after',
+      `\nChanges nothing and starts nothing. Exit codes: 0 nothing failed · 1 something did.\n${examples(
+        'tapekeeper doctor',
+        'tapekeeper doctor --json | jq \'.checks[] | select(.verdict != "ok")\'',
+      )}`,
+    )
+    .action(async (flags: GlobalFlags) => {
+      const { runDoctor } = await import('./doctor/doctor.ts')
+      finish(await runDoctor(flags))
+    })
+}
+
 function addConfig(program: Command, finish: Finish): void {
   common(program.command('config'), { json: true })
     .description('Show what is configured, where each value comes from, and how to connect to the ledger.')
@@ -111,13 +164,39 @@ function addConfig(program: Command, finish: Finish): void {
       ),
     )
     .addOption(new Option('--reference', 'print every key there is, as Markdown').conflicts('json'))
+    .addOption(new Option('--environment', 'print every key there is, as an environment file').conflicts('json'))
     .addHelpText(
       'after',
       examples('tapekeeper config', 'tapekeeper config --json', 'psql "$(tapekeeper config --connection-string)"'),
     )
-    .action(async (flags: GlobalFlags & { showSecrets?: boolean; connectionString?: boolean; reference?: boolean }) => {
+    .action(async (flags: ConfigFlags) => {
       const { runConfig } = await import('./config.ts')
       finish(await runConfig(flags))
+    })
+}
+
+function addGaps(program: Command, finish: Finish): void {
+  common(program.command('gaps'), { json: true })
+    .description('List every interval in which something may be missing, and how much of the whole was recorded.')
+    .option('--since <time>', 'only what overlaps the time from then on: 2026-05-01, 2026-05-01T12:00:00Z, or 36h ago')
+    .option('--until <time>', 'only what began before')
+    .option('--cause <cause>', 'only this cause, such as disconnect, stall or hash_mismatch')
+    .option('--open', 'only what is still missing')
+    .option('--market <id or slug>', 'only this market')
+    .option('--limit <count>', 'incidents to list, newest first', wholeNumber, 50)
+    .option('--markets <count>', 'markets to list, worst first', wholeNumber, 10)
+    .addHelpText(
+      'after',
+      `\nWorks while a recorder runs and while none does. Coverage is the share of the time in which a token was to be
+recorded that lies in no gap; time whose silence was proven right counts as covered.\n${examples(
+        'tapekeeper gaps',
+        'tapekeeper gaps --since 24h --markets 30',
+        'tapekeeper gaps --market will-it-rain-tomorrow --json | jq .coverage.streams',
+      )}`,
+    )
+    .action(async (flags: GapsFlags) => {
+      const { runGaps } = await import('./gaps.ts')
+      finish(await runGaps(flags))
     })
 }
 
@@ -163,6 +242,25 @@ database as they take. Exit codes: 0 all is the same · 1 something differs · 6
     })
 }
 
+function addScrape(program: Command, finish: Finish): void {
+  common(program.command('scrape'), { json: true })
+    .description('Show what the newest run of the scrapers found, or make a run now.')
+    .option('--once', 'ask every source of signals once, now')
+    .addHelpText(
+      'after',
+      `\nWorks while a recorder runs and while none does, also where signals.enabled is false. Exit codes: 0 some source
+could be read · 69 none could, or the ledger cannot be reached.\n${examples(
+        'tapekeeper scrape',
+        'tapekeeper scrape --once --set signals.feeds=techcrunch,reddit:news',
+        "tapekeeper scrape --once --json | jq '.sources[] | select(.error)'",
+      )}`,
+    )
+    .action(async (flags: ScrapeFlags) => {
+      const { runScrape } = await import('./scrape.ts')
+      finish(await runScrape(flags))
+    })
+}
+
 function addSim(program: Command, finish: Finish): void {
   addSimFlags(program.command('sim'))
     .description('Run a simulated venue, to try a recorder on. Needs no configuration.')
@@ -174,7 +272,25 @@ function addSim(program: Command, finish: Finish): void {
     .action(async (flags: SimFlags) => {
       const ended = new AbortController()
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
+      process.stdout.once('error', () => ended.abort()) // nobody has read where it is
       finish(await runSim(simOptions(flags, ended.signal)))
+    })
+}
+
+function addDrill(program: Command, finish: Finish): void {
+  program
+    .command('drill')
+    .description('Break a simulated venue and a recorder of its own, and show how long it takes to be told.')
+    .option('--only <faults>', 'some of feed, source and queue, with commas')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      `\nTouches no recorder, ledger or channel that is configured. Takes a few minutes. Exit codes: 0 every alert and
+every recovery was told · 1 one was not.\n${examples('tapekeeper drill', 'tapekeeper drill --only source --json')}`,
+    )
+    .action(async (flags: DrillFlags) => {
+      const { runDrill } = await import('./drill.ts')
+      finish(await runDrill(flags))
     })
 }
 

@@ -1,5 +1,6 @@
 import type { GlobalFlags } from '../config/load.ts'
 import { EXIT, type ExitCode, PermanentError } from '../core/errors.ts'
+import type { TradeOrigin } from '../core/rows.ts'
 import { COMPARED_TABLES, type ComparisonRange, compareTable, type TableComparison } from '../ledger/compare-schemas.ts'
 import { Database, SCHEMA_NAME } from '../ledger/database.ts'
 import { openInspection, type RecorderPosition } from '../ledger/inspection.ts'
@@ -10,7 +11,7 @@ import { type CommandRun, runCommand } from './command-run.ts'
 import { type LedgerAccess, openLedgerAccess } from './ledger-access.ts'
 import { printJson, printResult } from './output.ts'
 import { isSame, type RebuildResult, rebuildJson, rebuildLines } from './rebuild-view.ts'
-import { ROW_STREAM, recorderIdOf, streamKind, tapeDirectory } from './streams.ts'
+import { ROW_STREAMS, recorderIdOf, type StreamKind, streamKind, tapeDirectory } from './streams.ts'
 
 export interface RebuildFlags extends GlobalFlags {
   readonly json?: boolean
@@ -43,14 +44,14 @@ export async function rebuildRecording(run: CommandRun, flags: RebuildFlags): Pr
   }
   const access = await openLedgerAccess(run.config, run.clock, run.log)
   try {
-    const position = await loadPosition(run, access)
+    const parts = await loadParts(run, access)
     const database = new Database({ target: access.target, schema: LEDGER_SCHEMA, poolSize: 2, onLost: () => {} })
     try {
       await refuseExisting(database, schema)
       let done = false
       try {
-        const dropped = await derive(run, access, schema, position)
-        const tables = await compare(run, database, schema, { position, access })
+        const dropped = await derive(run, access, schema, parts)
+        const tables = await compare(run, database, schema, { parts, access })
         done = true
         return { schema: flags.keep ? schema : null, tables, refused: dropped }
       } finally {
@@ -70,17 +71,29 @@ function defaultSchema(nowMs: number): string {
   return `rebuild_${date.replaceAll('-', '')}_${time.replaceAll(':', '')}`
 }
 
-/** The place up to which the ledger has taken the tape: the rebuild ends there too. */
-async function loadPosition(run: CommandRun, access: LedgerAccess): Promise<RecorderPosition> {
+/** A tape that rows are derived from, and the place up to which the ledger has taken it: the rebuild ends there too. */
+interface Part {
+  readonly stream: string
+  readonly kind: StreamKind
+  readonly position: RecorderPosition
+}
+
+async function loadParts(run: CommandRun, access: LedgerAccess): Promise<readonly Part[]> {
   const ledger = await openInspection(access.target)
   try {
-    const positions = await ledger.positions(ROW_STREAM)
-    const own = positions.find(({ recorderId }) => recorderId === recorderIdOf(run.config))
-    if (positions.length > 1) {
-      const message = 'several recorders store into this ledger; what one tape holds cannot be compared with all of it'
-      throw new PermanentError(message, { exitCode: EXIT.unavailable })
+    const parts: Part[] = []
+    for (const stream of ROW_STREAMS) {
+      const positions = await ledger.positions(stream)
+      if (positions.length > 1) {
+        const message =
+          'several recorders store into this ledger; what one tape holds cannot be compared with all of it'
+        throw new PermanentError(message, { exitCode: EXIT.unavailable })
+      }
+      const position = positions.find(({ recorderId }) => recorderId === recorderIdOf(run.config))
+      const kind = streamKind(stream)
+      if (position !== undefined && kind !== null) parts.push({ stream, kind, position })
     }
-    if (own !== undefined) return own
+    if (parts.length > 0) return parts
   } finally {
     await ledger.close()
   }
@@ -100,10 +113,8 @@ async function derive(
   { config, clock, log, progress, signal }: CommandRun,
   access: LedgerAccess,
   schema: string,
-  { position, recorderId }: RecorderPosition,
+  parts: readonly Part[],
 ): Promise<number> {
-  const kind = streamKind(ROW_STREAM)
-  if (kind === null) throw new PermanentError(`the tape of ${ROW_STREAM} is of an unknown kind`)
   const ledger = openLedger({
     databaseUrl: access.connectionString,
     dataDir: config.dataDir,
@@ -119,25 +130,30 @@ async function derive(
         exitCode: EXIT.unavailable,
       })
     }
-    const status = await rebuildStream(
-      {
-        tapeDirectory: tapeDirectory(config),
-        stream: ROW_STREAM,
-        recorderId,
-        until: position,
-        ledger,
-        decode: kind.decode,
-        // Books are what `verify` is for.
-        checker: kind.createChecker({ facts: () => undefined }),
-        checkShare: 0,
-        clock,
-        log,
-        onProgress: ({ tradesInserted }) => progress.show(`${schema}: ${tradesInserted} trades derived from the tape`),
-      },
-      signal,
-    )
-    signal.throwIfAborted()
-    return status.deadLetters
+    let refused = 0
+    for (const { stream, kind, position } of parts) {
+      const status = await rebuildStream(
+        {
+          tapeDirectory: tapeDirectory(config),
+          stream,
+          recorderId: position.recorderId,
+          until: position.position,
+          ledger,
+          decode: kind.decode,
+          // Books are what `verify` is for.
+          checker: kind.createChecker({ facts: () => undefined }),
+          checkShare: 0,
+          clock,
+          log,
+          onProgress: ({ tradesInserted }) =>
+            progress.show(`${schema}: ${tradesInserted} trades derived from ${stream}`),
+        },
+        signal,
+      )
+      signal.throwIfAborted()
+      refused += status.deadLetters
+    }
+    return refused
   } finally {
     await ledger.close()
   }
@@ -147,9 +163,9 @@ async function compare(
   { config, clock, progress, signal }: CommandRun,
   database: Database,
   schema: string,
-  { position, access }: { position: RecorderPosition; access: LedgerAccess },
+  { parts, access }: { parts: readonly Part[]; access: LedgerAccess },
 ): Promise<TableComparison[]> {
-  const range = rangeOf(tapeDirectory(config), schema, access.recording ? position.atUs : null)
+  const range = rangeOf(tapeDirectory(config), schema, { parts, isGrowing: access.recording })
   const keptFromMs = (Math.floor(clock.wallMs() / DAY_MS) - retentionDays(config.storage.rowsMaxAgeMs) + 1) * DAY_MS
   const limits = { readOnly: true, statementTimeoutMs: COMPARE_TIMEOUT_MS }
   const tables: TableComparison[] = []
@@ -163,10 +179,23 @@ async function compare(
   return tables
 }
 
-function rangeOf(directory: string, schema: string, growsFromUs: number | null): Omit<ComparisonRange, 'keptFromMs'> {
-  const { segments, truncated } = readTapeIndex(directory, ROW_STREAM)
-  const first = segments[0]
-  const fromUs = truncated && first !== undefined ? first.firstAtUs + WARM_US : null
+function rangeOf(
+  directory: string,
+  schema: string,
+  { parts, isGrowing }: { parts: readonly Part[]; isGrowing: boolean },
+): Omit<ComparisonRange, 'keptFromMs'> {
+  const fromUs: Record<TradeOrigin, number | null> = { stream: null, backfill: null }
+  const growsFromUs: Record<TradeOrigin, number | null> = { stream: null, backfill: null }
+  for (const stream of ROW_STREAMS) {
+    const kind = streamKind(stream)
+    if (kind === null) continue
+    const part = parts.find((one) => one.stream === stream)
+    const { segments, truncated } = readTapeIndex(directory, stream)
+    const first = segments[0]
+    if (truncated && first !== undefined) fromUs[kind.origin] = first.firstAtUs + WARM_US
+    // What has no position yet may begin at any moment.
+    if (isGrowing) growsFromUs[kind.origin] = part === undefined ? 0 : part.position.atUs
+  }
   return { rebuilt: schema, ledger: LEDGER_SCHEMA, fromUs, growsFromUs }
 }
 

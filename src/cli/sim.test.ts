@@ -51,8 +51,9 @@ test('what is no number is refused, and what is out of range', async () => {
 const SCRIPT = `
   import { runSim } from ${JSON.stringify(new URL('./sim.ts', import.meta.url).href)}
   const stop = new AbortController()
+  const flag = (name) => process.argv.includes(name)
   process.once('SIGTERM', () => stop.abort())
-  process.exitCode = await runSim({ markets: 1, json: process.argv.includes('json'), signal: stop.signal })
+  process.exitCode = await runSim({ markets: 1, json: flag('json'), proxy: flag('proxy'), signal: stop.signal })
 `
 
 for (const [form, expected] of [
@@ -74,3 +75,17 @@ for (const [form, expected] of [
     assert.equal(parseReadyLine(text) !== null, form === 'json')
   })
 }
+
+test('with a proxy the addresses lead through it', async () => {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', SCRIPT, 'json', 'proxy'])
+  const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
+  const ready = parseReadyLine(chunk.toString())
+  assert.ok(ready?.proxy)
+  assert.equal((await fetch(`${ready.urls.clob}/time`)).status, 200)
+  const refuse = await fetch(ready.proxy, { method: 'POST', body: '{"refuse":true,"reset":{}}' })
+  assert.equal(refuse.status, 200)
+  await assert.rejects(fetch(`${ready.urls.clob}/time`))
+  child.kill('SIGTERM')
+  const [code] = (await once(child, 'close')) as [number]
+  assert.equal(code, 0)
+})

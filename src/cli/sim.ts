@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import type { Clock } from '../core/clock.ts'
 import { EXIT } from '../core/errors.ts'
 import type { PartialVenueOptions } from '../sim/options.ts'
+import type { RunningProxy } from '../sim/proxy.ts'
 import type { Venue } from '../sim/venue.ts'
 import { printMessage, printResult } from './output.ts'
 
@@ -22,11 +24,17 @@ export interface SimFlags {
   readonly speed?: number
   readonly playGamma?: readonly string[]
   readonly accountDir?: string
+  readonly proxy?: boolean
   readonly json?: boolean
 }
 
 /** What `runSim` needs: the venue's options, how to speak, and when to end. */
-export type SimOptions = PartialVenueOptions & { readonly json?: boolean; readonly signal: AbortSignal }
+export type SimOptions = PartialVenueOptions & {
+  readonly json?: boolean
+  /** With a proxy in front that can spoil the connections. */
+  readonly proxy?: boolean
+  readonly signal: AbortSignal
+}
 
 /** The flags of `tapekeeper sim`, one line each. */
 export function addSimFlags(command: Command): Command {
@@ -46,7 +54,8 @@ export function addSimFlags(command: Command): Command {
     .option('--play <file>', 'play a recorded frame file to whoever subscribes to its tokens')
     .option('--speed <factor>', 'pace of the recording; 0 is as fast as possible (default: 1)', decimal)
     .option('--play-gamma <file>', 'serve raw Gamma markets from a file (repeatable)', collect)
-    .option('--account-dir <directory>', 'keep every frame sent, one file a connection')
+    .option('--account-dir <directory>', 'keep every frame sent, one file a connection, and a journal of what happened')
+    .option('--proxy', 'put a proxy in front that can delay, cut and silence connections')
 }
 
 /** The command line's flags as options. */
@@ -54,6 +63,7 @@ export function simOptions(flags: SimFlags, signal: AbortSignal): SimOptions {
   return {
     signal,
     json: flags.json ?? false,
+    proxy: flags.proxy ?? false,
     host: flags.host,
     port: flags.port,
     seed: flags.seed,
@@ -74,30 +84,40 @@ export function simOptions(flags: SimFlags, signal: AbortSignal): SimOptions {
 }
 
 /** Runs a simulated venue until the signal aborts; returns the exit code. Throws PermanentError on bad options. */
-export async function runSim({ json, signal, ...given }: SimOptions): Promise<number> {
+export async function runSim({ json, proxy: withProxy, signal, ...given }: SimOptions): Promise<number> {
   // Loaded here so that --help does not wait for it.
   const { venueOptions } = await import('../sim/options.ts')
-  const { environmentOf, readyLine } = await import('../sim/ready.ts')
+  const { environmentOf, readyLine, throughPort } = await import('../sim/ready.ts')
   const { startVenue } = await import('../sim/venue.ts')
   const { systemClock } = await import('../runtime/system-clock.ts')
   const options = venueOptions(given)
-  const venue = await startVenue(options, systemClock())
-  if (json) printResult(readyLine(venue))
+  const clock = systemClock()
+  const venue = await startVenue(options, clock)
+  const proxy = withProxy ? await openProxy(venue, options.seed, clock) : undefined
+  if (json) printResult(readyLine(venue, proxy))
   else {
     printResult(
       `A simulated venue is running: ${options.markets} markets, ${options.rate} frames/s, seed ${options.seed}.`,
     )
     if (options.play !== null) printResult(`It plays ${options.play} to whoever subscribes to its tokens.`)
+    const urls = proxy === undefined ? venue.urls : throughPort(venue.urls, proxy.port)
     printResult('To record it, set:')
-    for (const [name, url] of Object.entries(environmentOf(venue.urls))) printResult(`  export ${name}=${url}`)
+    for (const [name, url] of Object.entries(environmentOf(urls))) printResult(`  export ${name}=${url}`)
     printResult(`What it sent, by its own account: ${venue.control.replace(/control$/, 'account')}`)
+    if (proxy !== undefined) printResult(`Faults of the connections: POST to ${proxy.control}`)
     printResult('Ctrl-C ends it.')
   }
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
   const sent = describeSent(venue)
+  await proxy?.close()
   await venue.close()
   printMessage(sent)
   return EXIT.ok
+}
+
+async function openProxy(venue: Venue, seed: number, clock: Clock): Promise<RunningProxy> {
+  const { startProxy } = await import('../sim/proxy.ts')
+  return await startProxy({ target: venue.urls.ws, seed }, clock)
 }
 
 function describeSent(venue: Venue): string {

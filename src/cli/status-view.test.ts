@@ -66,6 +66,7 @@ test('a status is a page that people can read', () => {
       dead_letters: 3,
     },
     book_checks: { match: 10, mismatch: 0, unverifiable: 1, skipped: 2 },
+    coverage: { gaps_opened: 3, tokens_in_doubt: 12, comparisons: { equal: 4_000 } },
   })
   assert.deepEqual(lines, [
     'degraded   up 2h 5m   restarts 1',
@@ -81,6 +82,7 @@ test('a status is a page that people can read', () => {
     'ledger  unavailable · server · PostgreSQL 16.2 · connect ECONNREFUSED',
     'reader  behind by 5.0 MB · 3 dead letters',
     'books   2,000 kept · 10 match · 0 mismatch · 1 unverifiable · 2 skipped',
+    'gaps    3 since start · 12 tokens in doubt · 4,000 fetched books equal',
   ])
 })
 

@@ -1,6 +1,7 @@
 import colors from 'picocolors'
 import { formatDuration } from '../core/duration.ts'
 import { columns } from './columns.ts'
+import { formatBytes } from './format-bytes.ts'
 
 /** What the health listener said; read leniently, because the daemon may be of another version. */
 type Facts = Readonly<Record<string, unknown>>
@@ -20,6 +21,7 @@ export function statusLines(body: Facts, nowMs: number): readonly string[] {
         ['ledger', ledgerLine(facts(body['ledger']))],
         ['reader', readerLine(facts(body['recorder']))],
         ['books', booksLine(facts(body['recorder']), facts(body['book_checks']))],
+        ['gaps', gapsLine(facts(body['coverage']))],
       ].map(([title = '', text = '']) => [colors.bold(title), text]),
     ),
   ]
@@ -119,6 +121,16 @@ function booksLine(recorder: Facts, checks: Facts): string {
   ].join(' · ')
 }
 
+function gapsLine(coverage: Facts): string {
+  const { equal } = facts(coverage['comparisons'])
+  const doubt = `${count(coverage['tokens_in_doubt'])} tokens in doubt`
+  return [
+    `${count(coverage['gaps_opened'])} since start`,
+    Number(coverage['tokens_in_doubt']) > 0 ? colors.yellow(doubt) : doubt,
+    `${count(equal)} fetched books equal`,
+  ].join(' · ')
+}
+
 function withTrouble(part: Facts, words: readonly string[]): string {
   const { trouble } = part
   return [...words, ...(typeof trouble === 'string' && trouble !== '' ? [trouble] : [])].join(' · ')
@@ -146,10 +158,7 @@ function count(value: unknown): string {
 
 function bytes(value: unknown): string {
   const size = number(value)
-  if (size === null) return '–'
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(size) / 3))
-  return `${(size / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+  return size === null ? '–' : formatBytes(size)
 }
 
 function facts(value: unknown): Facts {

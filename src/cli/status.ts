@@ -27,10 +27,11 @@ export async function runStatus(flags: StatusFlags): Promise<ExitCode> {
   return EXIT.ok
 }
 
-/** Shows it again and again until a signal ends it. A recorder that is away may come back. */
+/** Shows it again and again until a signal ends it or its reader has gone. A recorder that is away may come back. */
 async function watch(config: Config, flags: StatusFlags, clock: Clock): Promise<ExitCode> {
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
+  process.stdout.once('error', () => stopped.abort()) // nobody looks any more
   while (!stopped.signal.aborted) {
     printResult(await nextView(config, flags, clock.wallMs()))
     await clock.sleep(WATCH_INTERVAL_MS, stopped.signal)

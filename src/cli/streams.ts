@@ -5,24 +5,37 @@ import type { BookChecker } from '../core/books.ts'
 import { EXIT, PermanentError } from '../core/errors.ts'
 import type { DecodeFrame } from '../core/events.ts'
 import type { TokenDirectory } from '../core/market.ts'
+import type { TradeOrigin } from '../core/rows.ts'
+import { noBooks } from '../recorder/no-books.ts'
+import { BACKFILL_STREAM, decodeBackfill } from '../sources/polymarket/backfill-envelope.ts'
 import { PolymarketBookChecker } from '../sources/polymarket/book-checker.ts'
 import { decodeFrame } from '../sources/polymarket/decode.ts'
 
 /** How the frames of a stream are understood. */
 export interface StreamKind {
   readonly decode: DecodeFrame
+  /** Of its trades. */
+  readonly origin: TradeOrigin
   createChecker(directory: TokenDirectory): BookChecker
 }
 
-/** The stream whose rows fill the streamed tables. */
+/** What is recorded as it happens. */
 export const ROW_STREAM = 'polymarket.trades'
+
+/** The streams whose rows fill the streamed tables, in the order in which they are derived. */
+export const ROW_STREAMS: readonly string[] = [ROW_STREAM, BACKFILL_STREAM]
 
 /** The streams whose rows are derived from their tape; of any other tape only the files can be checked. */
 const STREAM_KINDS: ReadonlyMap<string, StreamKind> = new Map([
   [
     ROW_STREAM,
-    { decode: decodeFrame, createChecker: (directory: TokenDirectory) => new PolymarketBookChecker(directory) },
+    {
+      decode: decodeFrame,
+      origin: 'stream',
+      createChecker: (directory: TokenDirectory) => new PolymarketBookChecker(directory),
+    },
   ],
+  [BACKFILL_STREAM, { decode: decodeBackfill, origin: 'backfill', createChecker: noBooks }],
 ])
 
 export function streamKind(stream: string): StreamKind | null {

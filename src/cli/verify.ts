@@ -114,7 +114,7 @@ async function checkLedger(
       log,
       signal,
     },
-    ledger,
+    ledger: ledger.ofOrigin(kind.origin),
     createChecker: (facts) => kind.createChecker(facts),
     sinceUs: sinceUs ?? null,
     untilUs: untilUs ?? null,

@@ -47,7 +47,8 @@ describe('defaults', () => {
     assert.deepEqual([polymarket.pingIntervalMs, polymarket.stallTimeoutMs], [10_000, 30_000])
     assert.equal(config.logs.retentionMs, 30 * 86_400_000)
     assert.equal(config.storage.rowsMaxAgeMs, 90 * 86_400_000)
-    assert.deepEqual(Object.values(polymarket.critical), [true, true, true, true, true])
+    const { backfill, ...others } = polymarket.critical
+    assert.deepEqual([backfill, ...Object.values(others)], [false, true, true, true, true, true])
     assert.deepEqual([config.assets.enabled, config.signals.enabled], [false, false])
   })
   test('every key has one variable of its own', () => {
@@ -114,9 +115,9 @@ describe('the file', () => {
       load(yaml('health: {log_interval: &i 7s}\npolymarket: {price_interval: *i}')).config.polymarket.priceIntervalMs,
       7000,
     )
-    assert.deepEqual(load(yaml('signals:\n  feeds:\n    - https://a\n    - https://b')).config.signals.feeds, [
-      'https://a',
-      'https://b',
+    assert.deepEqual(load(yaml('signals:\n  keywords:\n    - one\n    - two words')).config.signals.keywords, [
+      'one',
+      'two words',
     ])
   })
   test('is refused with its line', () => {
@@ -178,14 +179,65 @@ describe('values', () => {
     assert.match(message, /health\.port \(PORT\)/)
     assert.match(message, /log\.level \(TAPEKEEPER_LOG_LEVEL\)/)
   })
-  test('what is not built yet cannot be switched on', () => {
-    assert.equal(
-      refusal({ env: { TAPEKEEPER_ASSETS_ENABLED: 'true' } }),
-      'assets.enabled (TAPEKEEPER_ASSETS_ENABLED): assets is not part of this version yet',
+  test('feeds that nobody reads are mentioned', () => {
+    const { notices } = load({ flags: { set: ['signals.feeds=techcrunch'] } })
+    assert.deepEqual(notices, ['signals.feeds (--set) is not read on a schedule: signals.enabled is false'])
+    assert.deepEqual(load({ flags: { set: ['signals.feeds=techcrunch', 'signals.enabled=true'] } }).notices, [])
+  })
+})
+
+describe('feeds and pages', () => {
+  const feeds = (...texts: string[]) => load(yaml(`signals: ${JSON.stringify({ feeds: texts })}`)).config.signals.feeds
+  const pages = (value: unknown) => load(yaml(`signals: ${JSON.stringify({ pages: value })}`)).config.signals.pages
+  test('a feed is an address, a name with one, or a preset', () => {
+    const places = feeds(
+      'https://www.a.example/x.xml/',
+      'own=http://b.example/?q=1',
+      'google-news:a b&c',
+      'reddit:news',
     )
-    const { notices, settings } = load({ flags: { set: ['signals.interval=1h'] } })
-    assert.match(notices.join(), /^signals\.interval \(--set\) has no effect/)
-    assert.equal(settings.find((setting) => setting.key === 'signals.interval')?.used, false)
+    assert.deepEqual(places, [
+      { name: 'a.example/x.xml', url: 'https://www.a.example/x.xml' },
+      { name: 'own', url: 'http://b.example/?q=1' },
+      {
+        name: 'google-news:a b&c',
+        url: 'https://news.google.com/rss/search?q=a%20b%26c&hl=en-US&gl=US&ceid=US:en',
+      },
+      { name: 'reddit:news', url: 'https://www.reddit.com/r/news/new/.rss' },
+    ])
+    assert.deepEqual(
+      feeds('pr-newswire', 'globenewswire', 'techcrunch', 'product-hunt').map(({ url }) => new URL(url).hostname),
+      ['www.prnewswire.com', 'www.globenewswire.com', 'techcrunch.com', 'www.producthunt.com'],
+    )
+  })
+  test('what is no feed is told with what there is', () => {
+    for (const [text, message] of [
+      ['techcrunsh', /^signals\.feeds \(tapekeeper\.yaml:1\) holds techcrunsh, .* google-news:<query>/],
+      ['google-news', /needs a query after google-news:/],
+      ['techcrunch:x', /takes nothing after it/],
+      ['ftp://a.example', /neither a web address nor/],
+      ['https://', /is not a URL/],
+    ] as const) {
+      assert.match(refusal(yaml(`signals: ${JSON.stringify({ feeds: [text] })}`)), message)
+    }
+    assert.match(refusal(yaml('signals: {feeds: [a=https://a.example, a=https://b.example]}')), /two feeds of one name/)
+  })
+  test('a page has a name, an address and selectors', () => {
+    const page = { name: 'harbour', url: 'https://h.example/news', item: 'article', title: 'h2' }
+    const whole = { ...page, link: null, summary: null, time: null }
+    assert.deepEqual(pages([page]), [whole])
+    const variable = { TAPEKEEPER_SIGNALS_PAGES: JSON.stringify([page]) }
+    assert.deepEqual(load({ env: variable }).config.signals.pages, [whole])
+    for (const [value, message] of [
+      [{ page }, /must be a list of pages/],
+      [[{ ...page, item: undefined }], /page 1 has no item/],
+      [[{ ...page, titel: 'h2' }], /page 1 has titel; it may have name/],
+      [[{ ...page, item: 5 }], /item must be text/],
+      [[page, page], /two pages of one name/],
+    ] as const) {
+      assert.match(refusal({ env: { TAPEKEEPER_SIGNALS_PAGES: JSON.stringify(value) } }), message)
+    }
+    assert.match(refusal({ env: { TAPEKEEPER_SIGNALS_PAGES: '[' } }), /as JSON/)
   })
 })
 

@@ -35,8 +35,6 @@ export interface Setting {
   readonly value: string | number | boolean | null | readonly string[]
   readonly origin: Origin
   readonly about: string
-  /** False when the part of the program that uses it does not exist yet. */
-  readonly used: boolean
 }
 
 export interface LoadedConfig {
@@ -45,7 +43,7 @@ export interface LoadedConfig {
   readonly origins: ReadonlyMap<string, Origin>
   /** The configuration file in force, absolute; null when there is none. */
   readonly file: string | null
-  /** One sentence per value that was set and has no effect in this version. */
+  /** One sentence per value that was set and has no effect. */
   readonly notices: readonly string[]
 }
 
@@ -81,7 +79,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     settings: keys.map((key) => describe(key, settings, origins.get(key.path) ?? 'default')),
     origins,
     file: file === null ? null : file.path,
-    notices: noticesOf(keys, origins),
+    notices: noticesOf(settings, origins),
   }
 }
 
@@ -178,13 +176,20 @@ function check(winners: ReadonlyMap<string, FoundValue>, keys: readonly Key[]): 
   const values = new Map([...winners].map(([path, found]) => [path, found.value]))
   const result = SETTINGS.safeParse(nest(values, keys))
   if (!result.success) throw refuse(result.error.issues.map((issue) => explain(issue, winners)))
-  for (const source of ['assets', 'signals'] as const) {
-    if (result.data[source].enabled) {
-      const origin = winners.get(`${source}.enabled`)?.origin ?? 'default'
-      throw refuse([`${source}.enabled (${origin}): ${source} is not part of this version yet`])
-    }
-  }
+  const missing = halfChannels(result.data.alerts)
+  if (missing.length > 0) throw refuse(missing)
   return result.data
+}
+
+/** A channel that lacks a part would be silent, and silence is what alerts are there to end. */
+function halfChannels(alerts: Settings['alerts']): readonly string[] {
+  const lacks = (given: Record<string, unknown>) => {
+    const unset = Object.entries(given).filter(([, value]) => value === undefined || String(value) === '')
+    if (unset.length === 0 || unset.length === Object.keys(given).length) return []
+    return unset.map(([key]) => `alerts.${key} is missing: the other keys of its channel are set`)
+  }
+  const { telegram_token, telegram_chat, smtp_url, email_from, email_to } = alerts
+  return [...lacks({ telegram_token, telegram_chat }), ...lacks({ smtp_url, email_from, email_to })]
 }
 
 /** Names the key and its origin, never the value: it may be a secret. */
@@ -207,15 +212,13 @@ function describe(key: Key, settings: Settings, origin: Origin): Setting {
     value: value === undefined ? null : show ? show(value) : (value as Setting['value']),
     origin,
     about: key.facts.about,
-    used: key.facts.later === undefined,
   }
 }
 
-function noticesOf(keys: readonly Key[], origins: ReadonlyMap<string, Origin>): string[] {
-  return keys
-    .filter((key) => key.facts.later !== undefined && origins.get(key.path) !== 'default')
-    .map(
-      (key) =>
-        `${key.path} (${origins.get(key.path)}) has no effect: ${key.facts.later} is not part of this version yet`,
-    )
+/** Whoever names what is to be scraped expects it to be. */
+function noticesOf({ signals }: Settings, origins: ReadonlyMap<string, Origin>): string[] {
+  if (signals.enabled) return []
+  return ['signals.feeds', 'signals.pages']
+    .filter((key) => origins.get(key) !== 'default')
+    .map((key) => `${key} (${origins.get(key)}) is not read on a schedule: signals.enabled is false`)
 }

@@ -2,10 +2,28 @@ import { type Key, listKeys } from './keys.ts'
 
 /** Every key as a Markdown document, made from the schema. */
 export function configurationReference(): string {
+  return `${[INTRODUCTION, table(listKeys()), SIGNALS].join('\n\n')}\n`
+}
+
+/** Every key as an environment file, made from the schema: nothing is set, everything is there to be uncommented. */
+export function environmentExample(): string {
   const keys = listKeys()
-  const now = keys.filter((key) => key.facts.later === undefined)
-  const later = keys.filter((key) => key.facts.later !== undefined)
-  return `${[INTRODUCTION, table(now), LATER, table(later)].join('\n\n')}\n`
+  const lines = keys.flatMap((key) => {
+    const { about, form, secret } = key.facts
+    // A variable with a name of its own is the one that people know.
+    const name = key.variables[1] ?? key.variables[0] ?? ''
+    return ['', `# ${about} (${form}${secret ? '; secret' : ''})`, `#${name}=${plainFallback(key)}`]
+  })
+  return `${[ENVIRONMENT, ...lines].join('\n')}\n`
+}
+
+const ENVIRONMENT = `# Environment of Tapekeeper: /etc/tapekeeper/environment for systemd, deploy/.env for compose.
+# Made by \`tapekeeper config --environment\`; a test fails when it is out of date. Nothing is set.
+# An unknown TAPEKEEPER_ variable is an error. docs/configuration.md says the same as a table.`
+
+function plainFallback(key: Key): string {
+  if (key.fallback === null) return ''
+  return Array.isArray(key.fallback) ? key.fallback.join(',') : String(key.fallback)
 }
 
 const INTRODUCTION = `# Configuration
@@ -28,10 +46,26 @@ polymarket:
     critical: false
 \`\`\``
 
-const LATER = `## Reserved
+const SIGNALS = `## Feeds and pages
 
-These keys are accepted, because their names are settled, but the parts of the program that use them are not in this
-version: enabling one is an error, setting another is noted by \`tapekeeper config\`.`
+An entry of \`signals.feeds\` is an address, \`name=address\`, or a preset: \`google-news:<query>\`, \`pr-newswire\`,
+\`globenewswire\`, \`techcrunch\`, \`product-hunt\`, \`reddit:<subreddit>\`. A page names what holds one item and,
+inside of it, what to read; \`title\` is the whole item where it is left out, \`link\` its first link:
+
+\`\`\`yaml
+signals:
+  enabled: true
+  feeds: [techcrunch, 'google-news:copper price', 'central-bank=https://bank.example/press.xml']
+  pages:
+    - name: harbour
+      url: https://harbour.example/news
+      item: article.post
+      title: h2
+      summary: p.teaser
+      time: time
+  companies: [Nvidia, Alphabet=Google|GOOGL]
+  keywords: [copper price]
+\`\`\``
 
 function table(keys: readonly Key[]): string {
   const rows = keys.map((key) => {

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { type FeedPlace, parseFeedPlace } from './feeds.ts'
+import { type PagePlace, readPages } from './pages.ts'
 import {
   formatAddress,
   formatDuration,
@@ -21,8 +23,6 @@ export interface KeyFacts {
   readonly secret?: true
   /** The value as people would write it, from the parsed one. */
   readonly show?: (value: never) => string
-  /** Set for keys whose part of the program does not exist yet: names that part. */
-  readonly later?: string
 }
 
 /** The facts of every key of `SETTINGS`, by its schema. */
@@ -33,10 +33,14 @@ const INTERVAL = { min: '100ms', max: '24d' }
 const RETENTION = { min: '1h', max: '36500d' }
 /** Rows go by whole days, with their partition. */
 const ROW_RETENTION = { min: '1d', max: '36500d' }
-const LATER_LOGS = 'storing log lines'
-const LATER_API = 'the HTTP API'
-const LATER_ASSETS = 'recording asset prices'
-const LATER_SIGNALS = 'recording signals'
+const LIST_FORM = 'a list; with commas in a variable'
+/** So that no mistake makes the program busy for ever. */
+const LIST_LENGTH_MAX = 1_000
+const REQUEST_DELAY = { min: '1ms', max: '1m' }
+
+/** How long trouble and its end may be looked at before they are told. */
+const ALERT_TIMES = { min: '0ms', max: '24h' }
+const MAIL = /^[^\s@]{1,64}@[^\s@]{1,255}$/
 
 /** The one schema of everything that can be configured, as people write it: a section is an object, a key a leaf. */
 export const SETTINGS = z.strictObject({
@@ -55,13 +59,43 @@ export const SETTINGS = z.strictObject({
     log_interval: duration('How often health is written to the log.', '60s', INTERVAL),
   }),
   api: section({
-    address: address('Address of the HTTP API and the page.', '127.0.0.1:8090', LATER_API),
-    token: token('Token that programs send as a bearer.', LATER_API).optional(),
-    token_file: text('File that holds the token.', { form: 'a file', later: LATER_API }).optional(),
-    allowed_hosts: list('Host names that the API answers to, beyond loopback and IP addresses.', LATER_API),
+    address: address('Address of the HTTP API and the page.', '127.0.0.1:8090'),
+    token: token('Token that programs send as a bearer and people sign in with. Needed beyond loopback.').optional(),
+    token_file: text('File that holds the token.', { form: 'a file' }).optional(),
+    allowed_hosts: list('Host names that the API answers to, beyond loopback and IP addresses.'),
   }),
   log: section({ level: oneOf('How much is logged.', 'info', ['debug', 'info', 'warn', 'error', 'fatal']) }),
-  logs: section({ retention: duration('How long stored log lines are kept.', '30d', RETENTION, LATER_LOGS) }),
+  logs: section({ retention: duration('How long stored log lines are kept.', '30d', RETENTION) }),
+  alerts: section({
+    check_interval: duration('How often health is looked at for alerts.', '15s', { min: '100ms', max: '1h' }),
+    open_failures: whole('Failed cycles in a row before the alert of a collector opens.', 3, [1, 1000]),
+    open_after: duration('How long trouble has lasted before an alert opens.', '2m', ALERT_TIMES),
+    stale_after: duration(
+      'Age of the newest useful answer that opens an alert; at least 3 cadences.',
+      '10m',
+      ALERT_TIMES,
+    ),
+    close_after: duration('How long all has been well before an alert is told to be over.', '3m', ALERT_TIMES),
+    repeat: duration('How often an open alert is told again.', '6h', { min: '1s', max: '24d' }),
+    webhook_url: secretUrl('Where alerts are posted as JSON.', ['https', 'http']).optional(),
+    slack_url: secretUrl('Incoming webhook of a Slack channel.', ['https', 'http']).optional(),
+    telegram_token: secretText('Token of a Telegram bot.').optional(),
+    telegram_chat: text('Chat that the bot writes to.', { form: 'a chat id or @name' }).optional(),
+    telegram_url: url('Bot API of Telegram.', 'https://api.telegram.org'),
+    smtp_url: secretUrl('Mail server, such as smtps://user:password@mail.example.', ['smtps', 'smtp']).optional(),
+    email_from: text('Sender of mails.', { form: 'a mail address', pattern: MAIL }).optional(),
+    email_to: list('Who gets mails.'),
+  }),
+  pings: section({
+    url: secretUrl('Dead-man’s switch that is pinged on success; `{collector}` in it makes one for each collector.', [
+      'https',
+      'http',
+    ]).optional(),
+  }),
+  sentry: section({
+    dsn: secretUrl('Sentry project for check-ins of collectors and reports of errors.', ['https', 'http']).optional(),
+    environment: text('Name of this installation in Sentry.', { fallback: 'production', form: 'a name' }),
+  }),
   storage: section({
     max_bytes: size(
       'Budget of the whole data directory. Tape that the ledger has taken goes first, oldest first.',
@@ -69,6 +103,13 @@ export const SETTINGS = z.strictObject({
     ),
     tape_max_age: duration('How long tape is kept that the ledger has taken.', '90d', RETENTION),
     rows_max_age: duration('How long raw rows are kept; candles and volumes are kept for ever.', '90d', ROW_RETENTION),
+  }),
+  watchdog: section({
+    enabled: flag(
+      'End with exit code 70, to be started anew by a supervisor, when nothing moves any more. On in `deploy/`.',
+      false,
+    ),
+    timeout: duration('How long nothing may move.', '60s', { min: '3s', max: '1h' }),
   }),
   polymarket: section({
     enabled: flag('Record Polymarket.', true),
@@ -80,26 +121,45 @@ export const SETTINGS = z.strictObject({
     price_interval: duration('Cadence of prices.', '60s', INTERVAL),
     orderbook_interval: duration('Cadence of order books.', '300s', INTERVAL),
     resolution_interval: duration('Cadence of resolutions.', '300s', INTERVAL),
+    backfill_interval: duration('How often trades that the stream missed are looked for.', '30s', INTERVAL),
     max_markets: whole('Open markets to follow, by 24 h volume.', 10_000, [1, 100_000]),
     max_tokens_per_connection: whole('Tokens on one WebSocket connection.', 500, [1, 5000]),
     ping_interval: duration('How often a connection is pinged.', '10s', INTERVAL),
     stall_timeout: duration('Silence of a connection that is checked and not believed.', '30s', INTERVAL),
+    check_percent: whole('Share of the time that checks of book hashes may take, percent.', 15, [0, 100]),
     orderbook_depth: whole('Levels a side of a stored order book.', 20, [1, 1000]),
     markets: critical(),
     prices: critical(),
     orderbooks: critical(),
     resolutions: critical(),
     trades: critical(),
+    backfill: section({
+      enabled: flag('Fetch trades that the stream has missed from the trade history.', true),
+      critical: flag('Whether health depends on this collector.', false),
+    }),
   }),
   assets: section({
-    enabled: flag('Record asset prices.', false, LATER_ASSETS),
-    price_interval: duration('Cadence of asset prices.', '10m', INTERVAL, LATER_ASSETS),
-    yahoo_url: url('Price API.', 'https://query1.finance.yahoo.com', ['https', 'http'], LATER_ASSETS),
+    enabled: flag('Record the prices of tracked assets and value portfolios.', false),
+    price_interval: duration('Cadence of asset prices.', '10m', INTERVAL),
+    request_delay: duration('From one request to the price API to the next.', '50ms', REQUEST_DELAY),
+    yahoo_url: url('Price API.', 'https://query1.finance.yahoo.com'),
+    prices: critical(),
+    backfill: section({ critical: flag('Whether health depends on this collector.', false) }),
   }),
   signals: section({
-    enabled: flag('Record signals.', false, LATER_SIGNALS),
-    interval: duration('Cadence of the scrapers.', '30m', INTERVAL, LATER_SIGNALS),
-    feeds: list('Feeds to read.', LATER_SIGNALS),
+    enabled: flag('Record signals: feeds, Hacker News and pages.', false),
+    interval: duration('Cadence of the scrapers.', '30m', INTERVAL),
+    feeds: feeds('Feeds to read: addresses, `name=address`, or the name of a preset.'),
+    hackernews: section({
+      enabled: flag('Read the front page of Hacker News.', true),
+      url: url('Its API.', 'https://hacker-news.firebaseio.com/v0'),
+    }),
+    pages: pages('Web pages to read by CSS selectors.'),
+    keywords: list('Words and phrases to look for in signals and in questions of markets; `word=other|other`.'),
+    companies: list('Companies to look for, as they write themselves; `Alphabet=Google|GOOGL`.'),
+    request_delay: duration('From one request to a host to the next.', '1s', { min: '1ms', max: '5s' }),
+    allow_private: flag('Whether addresses that are not on the public internet may be asked.', false),
+    scrape: critical(),
   }),
 })
 
@@ -118,10 +178,9 @@ interface TextOptions {
   readonly form: string
   readonly fallback?: string
   readonly pattern?: RegExp
-  readonly later?: string
 }
 
-function text(about: string, { form, fallback, pattern, later }: TextOptions) {
+function text(about: string, { form, fallback, pattern }: TextOptions) {
   const checked = z.preprocess(
     (value) => (typeof value === 'number' ? String(value) : value),
     z
@@ -130,17 +189,17 @@ function text(about: string, { form, fallback, pattern, later }: TextOptions) {
       .min(1, `must be ${form}`)
       .regex(pattern ?? /^/, `must be ${form}`),
   )
-  return keyed(fallback === undefined ? checked : checked.prefault(fallback), { about, form, ...since(later) })
+  return keyed(fallback === undefined ? checked : checked.prefault(fallback), { about, form })
 }
 
-function duration(about: string, fallback: string, range: { min: string; max: string }, later?: string) {
+function duration(about: string, fallback: string, range: { min: string; max: string }) {
   const form = `a duration, ${range.min} to ${range.max}`
   const schema = z
     .preprocess(numberAsText, z.string('is not a duration like 60s, 10m or 30d'))
     .transform(reader(parseDuration))
     .refine((ms) => ms >= parseDuration(range.min) && ms <= parseDuration(range.max), `must be ${form}`)
     .prefault(fallback)
-  return keyed(schema, { about, form, show: (ms: number) => formatDuration(ms), ...since(later) })
+  return keyed(schema, { about, form, show: (ms: number) => formatDuration(ms) })
 }
 
 function size(about: string, fallback: string) {
@@ -162,10 +221,10 @@ function whole(about: string, fallback: number, [min, max]: [number, number], va
   return keyed(schema.prefault(fallback), { about, form, variables })
 }
 
-function flag(about: string, fallback: boolean, later?: string) {
+function flag(about: string, fallback: boolean) {
   const form = '`true` or `false`'
   const schema = z.preprocess((value) => BOOLEANS.get(String(value).trim().toLowerCase()), z.boolean(`must be ${form}`))
-  return keyed(schema.prefault(fallback), { about, form, ...since(later) })
+  return keyed(schema.prefault(fallback), { about, form })
 }
 
 const BOOLEANS = new Map([
@@ -178,33 +237,77 @@ function oneOf<const Word extends string>(about: string, fallback: NoInfer<Word>
   return keyed(z.enum(words, `must be ${form}`).prefault(fallback), { about, form })
 }
 
-function url(about: string, fallback: string, schemes = ['https', 'http'], later?: string) {
+function url(about: string, fallback: string, schemes = ['https', 'http']) {
   const form = `a URL (${schemes.join(', ')})`
   const schema = z.string(`must be ${form}`).transform(reader((value) => parseUrl(value, schemes)))
-  return keyed(schema.prefault(fallback), { about, form, ...since(later) })
+  return keyed(schema.prefault(fallback), { about, form })
 }
 
-function address(about: string, fallback: string, later?: string) {
+function address(about: string, fallback: string) {
   const form = 'host:port'
   const schema = z.string('is not an address like 127.0.0.1:8090').transform(reader(parseAddress)).prefault(fallback)
-  return keyed(schema, { about, form, show: formatAddress, ...since(later) })
+  return keyed(schema, { about, form, show: formatAddress })
 }
 
-function list(about: string, later?: string) {
-  const form = 'a list; with commas in a variable'
+function listOfText(form: string) {
   const split = (value: unknown) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value)
   const items = z.array(z.string(`must be ${form}`).min(1, `must be ${form}`), `must be ${form}`)
-  return keyed(z.preprocess(split, items).prefault([]), { about, form, ...since(later) })
+  return z.preprocess(split, items.max(LIST_LENGTH_MAX, `must have ${LIST_LENGTH_MAX} entries at most`))
 }
 
-function token(about: string, later?: string) {
+function list(about: string) {
+  return keyed(listOfText(LIST_FORM).prefault([]), { about, form: LIST_FORM })
+}
+
+function feeds(about: string) {
+  const schema = listOfText(LIST_FORM)
+    .transform((texts, context) => texts.map((text) => reader(parseFeedPlace)(text, context)))
+    .refine(haveOwnNames, 'must not hold two feeds of one name')
+    .prefault([])
+  const show = (places: readonly FeedPlace[]) => places.map(({ name, url: at }) => `${name}=${at}`).join(', ')
+  return keyed(schema, { about, form: LIST_FORM, show })
+}
+
+function pages(about: string) {
+  const form = 'a list of `name`, `url`, `item` and, if wanted, `title`, `link`, `summary`, `time`; JSON in a variable'
+  const schema = z
+    .unknown()
+    .transform(reader(readPages))
+    .refine(haveOwnNames, 'must not hold two pages of one name')
+    .prefault([])
+  const show = (places: readonly PagePlace[]) => places.map(({ name, url: at }) => `${name}=${at}`).join(', ')
+  return keyed(schema, { about, form, show })
+}
+
+function haveOwnNames(places: readonly { readonly name: string }[]): boolean {
+  return new Set(places.map((place) => place?.name)).size === places.length
+}
+
+function token(about: string) {
   const form = 'text of 16 characters or more'
   return keyed(z.string(`must be ${form}`).trim().min(16, `must be ${form}`), {
     about,
     form,
     secret: true,
     show: () => '***',
-    ...since(later),
+  })
+}
+
+/** A URL that is itself a secret, or holds one. Never repeated in a message. */
+function secretUrl(about: string, schemes: readonly string[]) {
+  const form = `a URL (${schemes.join(', ')})`
+  const isOne = (value: string) => URL.canParse(value) && schemes.includes(new URL(value).protocol.slice(0, -1))
+  const schema = z.string(`must be ${form}`).trim().refine(isOne, `must be ${form}`)
+  return keyed(schema, { about, form, secret: true, show: () => '***' })
+}
+
+function secretText(about: string) {
+  const form = 'text'
+  return keyed(z.string(`must be ${form}`).trim().min(6, 'is too short'), {
+    about,
+    form,
+    secret: true,
+    show: () => '***',
   })
 }
 
@@ -224,18 +327,14 @@ function keyed<Schema extends z.ZodType>(schema: Schema, facts: KeyFacts): Schem
   return schema
 }
 
-function since(later: string | undefined): Pick<KeyFacts, 'later'> {
-  return later === undefined ? {} : { later }
-}
-
 /** A number in YAML would otherwise be refused as "not a string", which says nothing about the missing unit. */
 function numberAsText(value: unknown): unknown {
   return typeof value === 'number' ? String(value) : value
 }
 
 /** Turns a reader that throws into a step of a schema. */
-function reader<Out>(read: (text: string) => Out) {
-  return (value: string, context: z.RefinementCtx): Out => {
+function reader<In, Out>(read: (value: In) => Out) {
+  return (value: In, context: z.RefinementCtx): Out => {
     try {
       return read(value)
     } catch (error) {

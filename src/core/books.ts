@@ -7,16 +7,45 @@ export interface BookPrice {
   readonly value: number
 }
 
+/**
+ * Shares. A number stands for the venue's text that is its shortest decimal form, which nearly all are: `String()`
+ * gives the text back, and no level costs a string. Any other text is kept as it came.
+ */
+export type BookSize = number | string
+
 /** One side of a book, worst level first and best level last: bids ascend, asks descend. */
 export interface BookSide {
   readonly prices: readonly BookPrice[]
-  /** Shares, the venue's text; one for each price. */
-  readonly sizes: readonly string[]
+  /** One for each price. */
+  readonly sizes: readonly BookSize[]
 }
 
 export interface BookLevels {
   readonly bids: BookSide
   readonly asks: BookSide
+}
+
+export interface LiveLevel {
+  readonly price: number
+  /** Shares. */
+  readonly size: number
+}
+
+/** An order book as the stream has led to it by now. */
+export interface LiveBook {
+  /** Its last change at the venue, Unix ms. */
+  readonly venueMs: number
+  /** Best first. */
+  readonly bids: readonly LiveLevel[]
+  readonly asks: readonly LiveLevel[]
+  /** Null when a side is empty. */
+  readonly spread: number | null
+  readonly midpoint: number | null
+}
+
+export interface LiveBooks {
+  /** At most `depth` levels a side; null while there is no such book, or something of it may be missing. */
+  liveBook(token: TokenId, depth: number): LiveBook | null
 }
 
 /**
@@ -35,6 +64,10 @@ export interface BookClaim {
   readonly origin: ClaimOrigin
   /** Tape time when the claim could be checked, Unix µs. */
   readonly atUs: number
+  /** Tape time of the newest line that the book is made of; a match proves it as of then. */
+  readonly toldUs?: number
+  /** The last proof of the book before this claim, Unix µs: a later one says nothing about what was lost till then. */
+  readonly goodUs?: number
   /** Counts the snapshots of this book: tells a claim on an earlier book from one on the present book. */
   readonly generation: number
 }
@@ -70,6 +103,8 @@ export interface BookChecker {
   abandon(): readonly SettledClaim[]
   /** Forgets a market that is over. */
   release(market: string): void
+  /** Claims of the market on books rebuilt from changes that wait for a verdict. */
+  undecided(market: string): readonly BookClaim[]
   /** Claims that wait. */
   readonly pending: number
   /** Forms in which fresh dumps do not verify and none ever did: something for a person to look at. */

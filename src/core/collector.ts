@@ -23,6 +23,8 @@ export interface PollingCollector {
   readonly critical: boolean
   /** One cycle: stores what it found and returns, or throws. Never retries by itself. */
   collectOnce(context: CollectorContext): Promise<CycleResult>
+  /** Resolves when a cycle is worth while before its time, or when the signal aborts. */
+  untilWanted?(signal: AbortSignal): Promise<void>
 }
 
 /** Runs until its signal aborts and throws when it cannot go on. Rebuilt from scratch after a crash. */
@@ -47,6 +49,8 @@ export interface StreamStatus {
   connectionsStalled: number
   /** Connections opened again after having been lost. */
   reconnections: number
+  /** Tokens given to another connection because their book was in doubt. */
+  tokensMoved: number
   framesReceived: number
   bytesReceived: number
   /** Frames that the tape would not take. */
@@ -68,6 +72,7 @@ export function emptyStreamStatus(): StreamStatus {
     connectionsActive: 0,
     connectionsStalled: 0,
     reconnections: 0,
+    tokensMoved: 0,
     framesReceived: 0,
     bytesReceived: 0,
     framesRefused: 0,

@@ -6,10 +6,16 @@ export class TransientError extends Error {
   override readonly name = 'TransientError'
   /** How long the other side asked us to wait, in ms. */
   readonly retryAfterMs: number | undefined
+  /** The other side said that it was asked too often, whether or not it said for how long to wait. */
+  readonly rateLimited: boolean
 
-  constructor(message: string, options: ErrorOptions & { retryAfterMs?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { retryAfterMs?: number | undefined; rateLimited?: boolean } = {},
+  ) {
     super(message, options)
     this.retryAfterMs = options.retryAfterMs
+    this.rateLimited = options.rateLimited ?? false
   }
 }
 

@@ -36,6 +36,8 @@ export interface BookSnapshot {
   readonly minOrderSize: string | null
   readonly negRisk: boolean | null
   readonly version: string | null
+  /** Sent because of a match, whose trade follows; false for the answer to a subscription. */
+  readonly afterTrade: boolean
 }
 
 export interface PriceChange {
@@ -68,6 +70,11 @@ export interface Trade {
   readonly feeRateBps: string
   /** Not unique: one transaction can hold many fills. '' when the venue gave none. */
   readonly transactionHash: string
+  /** Set when it was fetched later instead of streamed; `venueMs` is then a whole second. */
+  readonly backfill?: {
+    /** Tells identical backfilled trades apart: which of them this is, from 0. */
+    readonly ordinal: number
+  }
 }
 
 export interface TickSizeChange {

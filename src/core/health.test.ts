@@ -81,10 +81,18 @@ function board(collectors: readonly CollectorStatus[], changes: Partial<StatusBo
       unknownEvents: 0,
       drift: {},
       damagedLines: 0,
+      gapsOpened: 0,
+      tokensInDoubt: 0,
+      comparisons: { equal: 0, older: 0, ahead: 0, skipped: 0 },
       trouble: null,
     },
     ...changes,
   }
+}
+
+function withDoubt(tokensInDoubt: number, collectors: readonly CollectorStatus[]): StatusBoard {
+  const whole = board(collectors)
+  return { ...whole, recorder: { ...whole.recorder, tokensInDoubt } }
 }
 
 const UNFINISHED: Partial<CollectorStatus> = {
@@ -160,6 +168,24 @@ const TABLE: readonly [name: string, board: StatusBoard, status: string, firstRe
     board([ok, streaming({ connectionsStalled: 1 })]),
     'degraded',
     /has 1 stalled of 3 connections/,
+  ],
+  [
+    'every connection is new, silent, and its tokens are in doubt',
+    withDoubt(900, [ok, streaming({ tokensSubscribed: 900 }, { usefulAgeMs: 61_000 })]),
+    'degraded',
+    /^polymarket\.trades has been silent for .*, and 900 tokens are in doubt$/,
+  ],
+  [
+    'a quiet market: silence without a doubt',
+    withDoubt(0, [ok, streaming({ tokensSubscribed: 900 }, { usefulAgeMs: 3_600_000 })]),
+    'healthy',
+    null,
+  ],
+  [
+    'tokens in doubt while data flows',
+    withDoubt(900, [ok, streaming({ tokensSubscribed: 900 }, { usefulAgeMs: 1_000 })]),
+    'healthy',
+    null,
   ],
   [
     'a stream is not fully connected',

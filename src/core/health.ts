@@ -105,14 +105,34 @@ function collectorProblems(collector: CollectorStatus, board: StatusBoard): Prob
   if (collector.usefulAgeMs === null) {
     return say(RANK.stale, `has given no answer since start, ${formatDuration(board.uptimeMs)} ago`)
   }
-  // The listener judges each connection's silence against its own rate: a quiet market is no fault.
-  if (stream !== null) return []
+  if (stream !== null) {
+    // The listener judges each connection's silence against its own rate: a quiet market is no fault, and its tokens
+    // are found equal and in no doubt. Where successors of silent connections are silent too, none of them is to blame.
+    const doubted = board.recorder.tokensInDoubt
+    if (collector.usefulAgeMs <= collector.intervalMs || doubted === 0 || doubted < stream.tokensSubscribed / 2)
+      return []
+    const silence = formatDuration(collector.usefulAgeMs)
+    return say(RANK.stalled, `has been silent for ${silence}, and ${doubted} tokens are in doubt`)
+  }
   if (collector.usefulAgeMs <= 2 * collector.intervalMs) return []
   const age = formatDuration(collector.usefulAgeMs)
   return say(
     RANK.stale,
     `gave its newest useful answer ${age} ago (expected every ${formatDuration(collector.intervalMs)})`,
   )
+}
+
+/** What health thinks of one collector; `unknown` until it has finished a cycle or is late with its first. */
+export interface CollectorVerdict {
+  readonly verdict: 'good' | 'bad' | 'unknown'
+  /** What is wrong, in words; empty when nothing is. */
+  readonly text: string
+}
+
+export function judgeCollector(collector: CollectorStatus, board: StatusBoard): CollectorVerdict {
+  if (isWaiting(collector, board)) return { verdict: 'unknown', text: '' }
+  const worst = collectorProblems(collector, board)[0]
+  return worst === undefined ? { verdict: 'good', text: '' } : { verdict: 'bad', text: worst.text }
 }
 
 function withDetail(text: string, detail: string | null): string {
@@ -222,7 +242,7 @@ function collectorHealth(collector: CollectorStatus): CollectorHealth {
 
 function tradeListenerHealth(board: StatusBoard): TradeListenerHealth {
   const { recorder } = board
-  const streams = board.collectors.flatMap((collector) => (collector.stream === null ? [] : [collector.stream]))
+  const streams = board.collectors.filter(isTradeListener).flatMap(({ stream }) => (stream === null ? [] : [stream]))
   const sum = (read: (stream: (typeof streams)[number]) => number) => streams.reduce((all, one) => all + read(one), 0)
   return {
     trades_received: recorder.tradesReceived,
@@ -243,6 +263,11 @@ function tradeListenerHealth(board: StatusBoard): TradeListenerHealth {
   }
 }
 
+/** Other streams have connections too, and they carry no trades. */
+function isTradeListener({ kind, name }: CollectorStatus): boolean {
+  return kind === 'streaming' && name.endsWith('.trades')
+}
+
 /** The lines of the health log: one for the daemon, one per polling collector, one for trades. */
 export function healthLines(board: StatusBoard): string[] {
   const { tasks_alive, tasks_dead, total_restarts, trade_listener: trades } = getHealth(board)
@@ -256,7 +281,7 @@ export function healthLines(board: StatusBoard): string[] {
     const counts = `items: ${collector.items} | errors: ${collector.failedCycles}`
     lines.push(`  ${collector.name} | ${counts} | last success: ${age}`)
   }
-  if (board.collectors.some((collector) => collector.kind === 'streaming')) {
+  if (board.collectors.some(isTradeListener)) {
     const counts = `received: ${trades.trades_received} | inserted: ${trades.trades_inserted}`
     const connections = `connections: ${trades.connections_active}/${trades.connections_wanted}`
     lines.push(`  trades | ${counts} | ${connections} | queue depth: ${trades.queue_depth}`)

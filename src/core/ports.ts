@@ -53,6 +53,14 @@ export interface CycleStore {
   saveCycle(cycle: FinishedCycle): Promise<void>
 }
 
+/** Told of every cycle, good or bad, in order. Must not wait. */
+export interface CycleListener {
+  /** `startedMs` is Unix ms. */
+  cycleStarted?(collector: string, startedMs: number): void
+  /** `cause` is what a failed cycle threw, null for a good one. */
+  cycleFinished(cycle: FinishedCycle, cause: unknown): void
+}
+
 export interface FinishedCycle {
   readonly collector: string
   readonly startedMs: number

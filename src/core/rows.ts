@@ -1,3 +1,4 @@
+import type { CoverageChanges, CoverageState } from './coverage.ts'
 import type { Side } from './events.ts'
 import type { DeadLetter } from './ports.ts'
 import type { TapePosition } from './tape.ts'
@@ -65,6 +66,8 @@ export interface StreamBatch {
   readonly tickSizes: readonly TickSizeRow[]
   readonly lifecycle: readonly LifecycleRow[]
   readonly deadLetters: readonly DeadLetter[]
+  /** What changed about what is followed and what may be missing, up to `position`; null when nothing did. */
+  readonly coverage: CoverageChanges | null
 }
 
 export interface StreamCommit {
@@ -81,6 +84,8 @@ export interface StreamCommit {
 export interface StreamLedger {
   /** How far this recorder's stream has been taken; null when nothing was. */
   loadPosition(recorderId: string, stream: string): Promise<{ position: TapePosition; atUs: number | null } | null>
-  /** Rows and position in one transaction. Throws TransientError when the ledger cannot be reached. */
+  /** What was followed and what was in doubt at that position. */
+  loadCoverage(recorderId: string, stream: string): Promise<CoverageState>
+  /** Rows, coverage and position in one transaction. Throws TransientError when the ledger cannot be reached. */
   commitStream(batch: StreamBatch): Promise<StreamCommit>
 }

@@ -11,7 +11,10 @@ test('cycles are counted, the rate has two decimals and the average looks back o
     failed: 0,
     successRate: null,
     averageDurationMs: null,
+    p50DurationMs: null,
+    p95DurationMs: null,
     lastDurationMs: null,
+    isRunning: false,
   })
   counter.add(false, 1_000_000)
   counter.add(true, 10)

@@ -76,6 +76,8 @@ export interface RecorderStatus {
   lastInsertMs: number | null
   booksKept: number
   checks: BookCheckCounts
+  /** Forms of order books in which not even a fresh dump fits its hash. */
+  unverifiableForms?: number
   /** Payload parts that could not be decoded. */
   rejects: number
   deadLetters: number
@@ -83,8 +85,24 @@ export interface RecorderStatus {
   /** Unknown keys and event types by name: schema drift. Bounded. */
   drift: Record<string, number>
   damagedLines: number
+  /** Incidents since start, and tokens that have had no fresh book since one. */
+  gapsOpened: number
+  tokensInDoubt: number
+  /** Books of the stream against those that were fetched. */
+  comparisons: BookComparisonCounts
   /** Why the reader does not advance, in words; null when it does. */
   trouble: string | null
+}
+
+export interface BookComparisonCounts {
+  /** The same: silence proven right. */
+  equal: number
+  /** The stream was ahead. */
+  older: number
+  /** The fetched book was ahead, and the stream did not follow in time. */
+  ahead: number
+  /** Nothing to compare with, or too many at once. */
+  skipped: number
 }
 
 export interface BookCheckCounts {

@@ -12,8 +12,21 @@ export interface TapePosition {
   readonly line: number
 }
 
-/** The recorder's own marks on the tape. */
-export type MarkKind = 'open' | 'subscribe' | 'unsubscribe' | 'close' | 'stall' | 'start' | 'stop' | 'refused' | 'gap'
+/**
+ * The recorder's own marks on the tape. `refused`: the tape took no frames; `lag`: messages are long under way;
+ * `suspect`: a verdict that does not follow from the lines themselves, such as a book that is not the venue's.
+ */
+export type MarkKind =
+  | 'open'
+  | 'subscribe'
+  | 'unsubscribe'
+  | 'close'
+  | 'stall'
+  | 'start'
+  | 'stop'
+  | 'refused'
+  | 'lag'
+  | 'suspect'
 
 /** One line of the tape, decoded as far as the tape understands it. */
 export type TapeRecord = TapeFrame | TapeMark

@@ -1,3 +1,4 @@
+import type { TradeOrigin } from '../core/rows.ts'
 import { STREAMED_TABLES, type StreamedTable } from './inspection.ts'
 
 /** A table of the ledger, or what is added up from one. */
@@ -28,10 +29,10 @@ export interface TableComparison {
 export interface ComparisonRange {
   readonly rebuilt: string
   readonly ledger: string
-  /** Rows that were received earlier are left out, Unix µs; null: none. */
-  readonly fromUs: number | null
+  /** Rows that were received earlier are left out, Unix µs, by the origin of trades; null: none. */
+  readonly fromUs: Readonly<Record<TradeOrigin, number | null>>
   /** From here on the ledger may have more, Unix µs; null: it may not. */
-  readonly growsFromUs: number | null
+  readonly growsFromUs: Readonly<Record<TradeOrigin, number | null>>
   /** Older venue times are not kept any more, Unix ms. */
   readonly keptFromMs: number
 }
@@ -49,7 +50,7 @@ const SHAPES: Readonly<Record<ComparedTable, Shape>> = {
   trades: {
     subject: 'token_id',
     key: ['ts', 'content_hash', 'ordinal'],
-    columns: ['received_at', 'price', 'size', 'side', 'fee_rate_bps', 'transaction_hash'],
+    columns: ['received_at', 'price', 'size', 'side', 'fee_rate_bps', 'transaction_hash', 'origin'],
   },
   tick_size_changes: {
     subject: 'token_id',
@@ -110,9 +111,8 @@ function joined(table: ComparedTable, range: ComparisonRange, day: string): stri
   const selected = [`${isOfToken ? 't' : 'x'}.${subject}`, ...[...key, ...columns].map((name) => `x.${name}`)]
   const start = `timestamptz '${day} 00:00:00+00'`
   const conditions = [`x.${time} >= ${start}`, `x.${time} < ${start} + interval '1 day'`]
-  if (table === 'trades') conditions.push("x.origin = 's'")
   if (table === 'price_candles_1h') conditions.push("x.source = 'trade'", ...wholeHours(range))
-  else if (range.fromUs !== null) conditions.push(`x.received_at >= ${moment(range.fromUs)}`)
+  else conditions.push(`x.received_at >= ${byOrigin(table, 'x', range.fromUs, '-infinity')}`)
   const side = (schema: string) =>
     `SELECT true AS there, ${selected.join(', ')}
      FROM "${schema}".${table} x ${isOfToken ? `LEFT JOIN "${schema}".tokens t USING (token_key)` : ''}
@@ -120,16 +120,40 @@ function joined(table: ComparedTable, range: ComparisonRange, day: string): stri
   return `WITH r AS (${side(range.rebuilt)}), l AS (${side(range.ledger)})`
 }
 
-/** An hour counts when nothing of it is left out: not cut, not still growing, without backfilled trades. */
+/** An hour counts when nothing of it is left out: not cut, not still growing, on either of the tapes. */
 function wholeHours({ fromUs, growsFromUs, ledger }: ComparisonRange): string[] {
-  const conditions = [
-    `NOT EXISTS (SELECT FROM "${ledger}".trades b JOIN "${ledger}".tokens n USING (token_key)
-       WHERE n.token_id = t.token_id AND b.origin = 'b' AND b.ts >= x.hour AND b.ts < x.hour + interval '1 hour')`,
-  ]
+  const conditions: string[] = []
   // A trade may be received in the hour after its own.
-  if (fromUs !== null) conditions.push(`x.hour >= ${moment(Math.ceil(fromUs / HOUR_US) * HOUR_US)}`)
-  if (growsFromUs !== null) conditions.push(`x.hour < ${moment((Math.floor(growsFromUs / HOUR_US) - 1) * HOUR_US)}`)
-  return conditions
+  if (fromUs.stream !== null) {
+    conditions.push(`x.hour >= ${moment(Math.ceil(fromUs.stream / HOUR_US) * HOUR_US)}`)
+  }
+  if (growsFromUs.stream !== null) {
+    conditions.push(`x.hour < ${moment((Math.floor(growsFromUs.stream / HOUR_US) - 1) * HOUR_US)}`)
+  }
+  // One that was fetched later may be of any hour.
+  const leftOut = [
+    ...(fromUs.backfill === null ? [] : [`b.received_at < ${moment(fromUs.backfill)}`]),
+    ...(growsFromUs.backfill === null ? [] : [`b.received_at >= ${moment(growsFromUs.backfill)}`]),
+  ]
+  if (leftOut.length === 0) return conditions
+  return [
+    ...conditions,
+    `NOT EXISTS (SELECT FROM "${ledger}".trades b JOIN "${ledger}".tokens n USING (token_key)
+       WHERE n.token_id = t.token_id AND b.origin = 'b' AND (${leftOut.join(' OR ')})
+         AND b.ts >= x.hour AND b.ts < x.hour + interval '1 hour')`,
+  ]
+}
+
+/** The moment that holds for a row: trades of each origin have a tape of their own. */
+function byOrigin(
+  table: ComparedTable,
+  row: string,
+  atUs: Readonly<Record<TradeOrigin, number | null>>,
+  none: string,
+): string {
+  const of = (us: number | null) => (us === null ? `timestamptz '${none}'` : moment(us))
+  if (table !== 'trades') return of(atUs.stream)
+  return `CASE ${row}.origin WHEN 's' THEN ${of(atUs.stream)} ELSE ${of(atUs.backfill)} END`
 }
 
 function both(table: ComparedTable): string {
@@ -138,9 +162,9 @@ function both(table: ComparedTable): string {
 
 function differs(table: ComparedTable, { growsFromUs }: ComparisonRange): string {
   const unequal = SHAPES[table].columns.map((column) => `r.${column} IS DISTINCT FROM l.${column}`).join(' OR ')
-  if (growsFromUs === null || table === 'price_candles_1h') return `(${unequal})`
+  if (table === 'price_candles_1h') return `(${unequal})`
   // What came after the place up to which the tape was read.
-  return `(${unequal}) AND NOT (r.there IS NULL AND l.received_at >= ${moment(growsFromUs)})`
+  return `(${unequal}) AND NOT (r.there IS NULL AND l.received_at >= ${byOrigin(table, 'l', growsFromUs, 'infinity')})`
 }
 
 function listed(table: ComparedTable): string {

@@ -90,6 +90,7 @@ test('listings, resolutions, checks and announcements of the same markets never 
         tickSizes: [],
         lifecycle: backwards(markets).map((one) => announcement(one, nowMs, round)),
         deadLetters: [],
+        coverage: null,
       }
       const results = await Promise.allSettled([
         ledger.saveMarkets(markets, nowMs),

@@ -111,7 +111,7 @@ export class Connection {
       return database
     } catch (error) {
       const clear = this.#laterError(toContactError(error))
-      this.#move(this.#hadContact ? 'unavailable' : 'connecting', describeError(clear))
+      this.#move(this.#hadContact ? 'unavailable' : 'connecting', describeError(clear), clear instanceof PermanentError)
       this.#pauseUntilMs = clock.monotonicMs() + ATTEMPT_PAUSE_MS
       throw clear
     }
@@ -167,9 +167,10 @@ export class Connection {
     return new TransientError(error.message, { cause: error })
   }
 
-  #move(state: LedgerStatus['state'], trouble: string | null): void {
+  /** `told`: whoever waits for contact is given the trouble as an error that ends the program, and says it once. */
+  #move(state: LedgerStatus['state'], trouble: string | null, told = false): void {
     const { clock, log } = this.#options
-    if (trouble !== null && trouble !== this.status.trouble) log.warn({ state }, `Ledger: ${trouble}`)
+    if (trouble !== null && trouble !== this.status.trouble && !told) log.warn({ state }, `Ledger: ${trouble}`)
     if (state === 'ok' && this.status.state !== 'ok') {
       log.info({ kind: this.status.kind, version: this.status.serverVersion }, 'Ledger: the database is ready')
     }

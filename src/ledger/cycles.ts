@@ -19,3 +19,28 @@ export async function insertCycle(session: Session, cycle: FinishedCycle): Promi
     ],
   )
 }
+
+export interface StoredCycle extends FinishedCycle {
+  readonly id: number
+}
+
+/** The newest cycles of one collector with a smaller id, newest first. */
+export async function selectCycles(
+  session: Session,
+  { collector, limit, before }: { collector: string; limit: number; before: number | null },
+): Promise<readonly StoredCycle[]> {
+  const { rows } = await session.query<Record<'id' | 'started_ms' | 'items', string> & Omit<StoredCycle, 'id'>>(
+    `SELECT id, collector, (extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
+            duration_ms AS "durationMs", ok, items, error, details
+     FROM collector_cycles
+     WHERE collector = $1 AND ($3::bigint IS NULL OR id < $3)
+     ORDER BY started_at DESC, id DESC LIMIT $2`,
+    [collector, limit, before],
+  )
+  return rows.map(({ started_ms, ...row }) => ({
+    ...row,
+    id: Number(row.id),
+    startedMs: Number(started_ms),
+    items: Number(row.items),
+  }))
+}

@@ -15,6 +15,8 @@ export interface TransactionOptions {
   /** Limit of waiting for a lock, ms. */
   readonly lockTimeoutMs?: number
   readonly readOnly?: boolean
+  /** Whether the commit waits until it is on disk. True unless given: only what can be made anew may say no. */
+  readonly waitForDisk?: boolean
 }
 
 export interface DatabaseOptions {
@@ -123,7 +125,7 @@ export class Database {
     return `BEGIN${options.readOnly ? ' READ ONLY' : ''};
       SET LOCAL search_path TO "${this.schema}";
       SET LOCAL timezone TO 'UTC';
-      SET LOCAL jit TO off;
+      SET LOCAL jit TO off;${options.waitForDisk === false ? '\n      SET LOCAL synchronous_commit TO off;' : ''}
       SET LOCAL statement_timeout TO ${statementTimeoutMs};
       SET LOCAL lock_timeout TO ${options.lockTimeoutMs ?? LOCK_TIMEOUT_MS};
       SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`

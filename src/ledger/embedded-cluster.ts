@@ -1,17 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto'
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { EXIT, PermanentError, TransientError } from '../core/errors.ts'
+import { syncFolderOf, syncPath, writeFileDurably } from '../runtime/durable-file.ts'
 import { runChild } from './child.ts'
 import type { Binaries } from './embedded-binaries.ts'
 import { makeFolder, type Place } from './embedded-place.ts'
@@ -33,7 +36,10 @@ const PORT_TRIES = 50
 
 /** Makes the cluster when there is none. A cluster that was begun and not finished is thrown away first. */
 export async function createCluster(place: Place, binaries: Binaries): Promise<void> {
-  if (existsSync(join(place.cluster, 'PG_VERSION'))) return checkVersion(place.cluster, binaries)
+  if (existsSync(join(place.cluster, 'PG_VERSION'))) {
+    closeToOthers(place.cluster)
+    return checkVersion(place.cluster, binaries)
+  }
   if (existsSync(place.cluster)) {
     throw new PermanentError(`${place.cluster} exists and is no database: move it away`, {
       exitCode: EXIT.cannotCreate,
@@ -55,9 +61,25 @@ export async function createCluster(place: Place, binaries: Binaries): Promise<v
     rmSync(passwordFile, { force: true })
     throw new TransientError(`the database could not be created in ${place.cluster}: ${lastLine(result.output)}`)
   }
-  appendFileSync(join(unfinished, 'postgresql.conf'), `\ninclude_if_exists = '${SETTINGS_FILE}'\n`)
-  renameSync(passwordFile, join(unfinished, PASSWORD_FILE))
+  finishCluster(unfinished, passwordFile)
   renameSync(unfinished, place.cluster)
+  syncFolderOf(place.cluster)
+}
+
+/** Platforms that open a volume's folders to a group when they mount it: the server does not start in an open one. */
+function closeToOthers(cluster: string): void {
+  const { mode, uid } = statSync(cluster)
+  const isOurs = process.getuid === undefined || process.getuid() === 0 || process.getuid() === uid
+  if (isOurs && (mode & 0o027) !== 0) chmodSync(cluster, 0o700)
+}
+
+/** initdb has synced what it wrote; a power cut must not find what was added to it half done under the final name. */
+function finishCluster(unfinished: string, passwordFile: string): void {
+  const configuration = join(unfinished, 'postgresql.conf')
+  appendFileSync(configuration, `\ninclude_if_exists = '${SETTINGS_FILE}'\n`)
+  const password = join(unfinished, PASSWORD_FILE)
+  renameSync(passwordFile, password)
+  for (const path of [configuration, password, unfinished]) syncPath(path)
 }
 
 /** Writes the server's settings for this start; returns true when they differ from what was there. */
@@ -65,8 +87,7 @@ export function writeSettings(place: Place, port: number): boolean {
   const file = join(place.cluster, SETTINGS_FILE)
   const text = settings(place.cluster, port)
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return false
-  writeFileSync(file, text, { mode: 0o600 })
-  giveTo(place, file)
+  writeFileDurably(file, text, 0o600, (draft) => giveTo(place, draft))
   return true
 }
 

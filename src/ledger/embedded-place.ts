@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeError, EXIT, PermanentError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { writeFileDurably } from '../runtime/durable-file.ts'
 import { type Account, accountOfUid, findAccount, runChild } from './child.ts'
 
 /** Where the cluster is and whom its server runs as. */
@@ -42,7 +43,7 @@ export async function choosePlace(dataDir: string, log: Logger): Promise<Place> 
   const base = join(ELSEWHERE, createHash('sha256').update(home).digest('hex').slice(0, 16))
   makeFolder(base)
   if (!(await canEnter(account, base))) throw unreachable(base, account)
-  writeFileSync(join(home, POINTER), `${base}\n`)
+  writeFileDurably(join(home, POINTER), `${base}\n`, 0o644)
   log.info({ place: base }, `The user ${account.name} cannot reach ${home}: the database lives in ${base}`)
   return { account, base, cluster: join(base, 'postgres') }
 }

@@ -155,6 +155,15 @@ describe('the built-in server', () => {
     squatter.close()
   })
 
+  test('a folder that a mount has opened to a group is closed again', async () => {
+    chmodSync(join(dataDir, 'postgres'), 0o2770)
+    const server = serverIn(dataDir)
+    await server.ensureRunning()
+    assert.equal(statSync(join(dataDir, 'postgres')).mode & 0o777, 0o700)
+    assert.deepEqual(await ask(server.connectionString() as string), { one: 1 })
+    await server.stop()
+  })
+
   test('a folder of somebody else is left alone', async () => {
     const foreign = temporaryFolder()
     mkdirSync(join(foreign, 'postgres'))
@@ -248,7 +257,7 @@ describe('a ledger on the built-in server', () => {
       }))
       const position = { segment: 's', offset: round, line: round }
       const batch = { recorderId: 'r', stream: 't', position, positionAtUs: null, trades, tickSizes: [], lifecycle: [] }
-      const commit = () => ledger.commitStream({ ...batch, deadLetters: [] })
+      const commit = () => ledger.commitStream({ ...batch, deadLetters: [], coverage: null })
       const first = commit()
       if (round % 10 === 5) process.kill(pidIn(dataDir), 'SIGKILL')
       await first.catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { EXIT, PermanentError } from '../core/errors.ts'
 import type { TokenId } from '../core/ids.ts'
 import type { TokenFacts } from '../core/market.ts'
+import type { TradeOrigin } from '../core/rows.ts'
 import type { TapePosition } from '../core/tape.ts'
 import { textArray } from './array-literal.ts'
 import { Database, type Session } from './database.ts'
@@ -56,11 +57,13 @@ export interface Inspection {
   tokenFacts(tokens: readonly TokenId[]): Promise<readonly TokenFacts[]>
   /** The UTC days for which the table has a partition, Unix ms, in order. */
   days(table: StreamedTable): Promise<readonly number[]>
-  /** Every row with a venue time in [fromMs, toMs), without backfilled trades, in no order and by chunks. */
+  /** Every row with a venue time in [fromMs, toMs), in no order and by chunks. */
   scan(table: StreamedTable, fromMs: number, toMs: number, take: (rows: readonly StoredRow[]) => void): Promise<void>
   /** The dead letters of one stream with one of these times (Unix ms). */
   letters(stream: string, timesMs: readonly number[]): Promise<readonly StoredLetter[]>
   read<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>
+  /** The same view of the rows that one stream brought: only trades are ever backfilled. */
+  ofOrigin(origin: TradeOrigin): Inspection
   close(): Promise<void>
 }
 
@@ -87,15 +90,20 @@ export async function openInspection(target: DatabaseTarget, schema = 'public'):
   }
   const limits = { readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS }
   const run = <T>(work: (session: Session) => Promise<T>) => database.transaction(work, limits)
-  return {
+  const view = (origin: TradeOrigin | null): Inspection => ({
     positions: (stream) => run((session) => selectPositions(session, stream)),
     tokenFacts: (tokens) => run((session) => selectFacts(session, tokens)),
-    days: (table) => run((session) => selectDays(session, schema, table)),
-    scan: (table, fromMs, toMs, take) => run((session) => scan(session, table, [fromMs, toMs], take)),
+    days: (table) =>
+      origin === 'backfill' && table !== 'trades'
+        ? Promise.resolve([])
+        : run((session) => selectDays(session, schema, table)),
+    scan: (table, fromMs, toMs, take) => run((session) => scan(session, { table, origin }, [fromMs, toMs], take)),
     letters: (stream, timesMs) => run((session) => selectLetters(session, stream, timesMs)),
     read: (text, values) => run(async (session) => (await session.query(text, values)).rows as never),
+    ofOrigin: view,
     close: () => database.close(),
-  }
+  })
+  return view(null)
 }
 
 /** The newest migration that was applied to a schema; null when there is no ledger in it. */
@@ -158,11 +166,11 @@ async function selectDays(session: Session, schema: string, table: StreamedTable
 /** One range is one short transaction per day, so that nobody waits for a lock of ours for long. */
 async function scan(
   session: Session,
-  table: StreamedTable,
+  { table, origin }: { readonly table: StreamedTable; readonly origin: TradeOrigin | null },
   [fromMs, toMs]: readonly [number, number],
   take: (rows: readonly StoredRow[]) => void,
 ): Promise<void> {
-  const own = table === 'trades' ? "AND r.origin = 's'" : ''
+  const own = table === 'trades' && origin !== null ? `AND r.origin = '${origin === 'stream' ? 's' : 'b'}'` : ''
   await session.query(`DECLARE stored NO SCROLL CURSOR FOR
     SELECT (extract(epoch FROM r.ts) * 1000000)::bigint AS venue_us, r.content_hash, r.ordinal,
            (extract(epoch FROM r.received_at) * 1000000)::bigint AS at_us, ${SELECT_CONTENT[table]}

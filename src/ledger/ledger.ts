@@ -11,8 +11,12 @@ import type {
   ResolutionStore,
 } from '../core/ports.ts'
 import type { StreamBatch, StreamCommit, StreamLedger } from '../core/rows.ts'
+import type { SignalStore } from '../core/signals.ts'
 import type { LedgerStatus } from '../core/status.ts'
+import type { TradeBackfillStore } from '../core/trade-backfill.ts'
+import { type AssetLedger, assetMethods } from './asset-methods.ts'
 import { Connection } from './connection.ts'
+import { selectCoverage } from './coverage.ts'
 import { insertCycle } from './cycles.ts'
 import type { Database, Session } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
@@ -23,9 +27,11 @@ import { checkOrderBooks, insertOrderBooks } from './order-books.ts'
 import { Partitions } from './partitions.ts'
 import { checkPrices, insertPrices } from './prices.ts'
 import { insertResolutions, selectUnresolved, updateChecked } from './resolutions.ts'
+import { signalMethods } from './signal-methods.ts'
 import { checkBatch, selectPosition, storeBatch, timesOf } from './stream.ts'
 import { connectionStringOf, parseDatabaseUrl } from './target.ts'
 import { resolveTokens, TokenKeys } from './tokens.ts'
+import { type BackfillScope, tradeBackfillMethods } from './trade-backfill-methods.ts'
 
 export interface LedgerOptions {
   /** A server to use; null for the built-in one. */
@@ -43,6 +49,13 @@ export interface LedgerOptions {
   readonly onFatal?: (error: PermanentError) => void
 }
 
+/** Transactions for those who bring their queries. Both throw TransientError when the database cannot be reached. */
+export interface Sessions {
+  /** Reads with a short limit on each statement, `timeoutMs` (3 s unless given). */
+  view<T>(work: (session: Session) => Promise<T>, timeoutMs?: number): Promise<T>
+  write<T>(work: (session: Session) => Promise<T>): Promise<T>
+}
+
 /** The ledger: every port that stores something, over one database. */
 export interface Ledger
   extends MarketStore,
@@ -51,7 +64,10 @@ export interface Ledger
     ResolutionStore,
     DeadLetterStore,
     CycleStore,
-    StreamLedger {
+    AssetLedger,
+    SignalStore,
+    StreamLedger,
+    Sessions {
   /** Kept true; read it, do not write it. */
   readonly status: LedgerStatus
   /**
@@ -59,6 +75,8 @@ export interface Ledger
    * Resolves whether or not there was contact; rejects with PermanentError when there never will be.
    */
   connect(): Promise<void>
+  /** What filling the holes of one stream needs. */
+  tradeBackfill(scope: BackfillScope): TradeBackfillStore
   /** Upkeep: partitions ahead, retention, purges, the server's log. Call it about once an hour. */
   maintain(nowMs: number): Promise<MaintenanceReport>
   /** One read-only statement with a short limit, for pages and commands. */
@@ -72,6 +90,7 @@ export interface Ledger
 const POOL_SIZE = 8
 const RETENTION_DAYS = 90
 const READ_TIMEOUT_MS = 10_000
+const VIEW_TIMEOUT_MS = 3_000
 /** Rows per statement of one transaction; 2,000 books are about 2 MB. */
 const CHUNK = 2_000
 
@@ -112,6 +131,9 @@ export function openLedger(options: LedgerOptions): Ledger {
     ...marketMethods(run),
     ...tickMethods(run, cache, clock),
     ...streamMethods(run, cache, clock),
+    ...assetMethods(run),
+    ...signalMethods(run),
+    tradeBackfill: (scope) => tradeBackfillMethods(run, scope),
     saveCycle: (cycle) => run((database) => database.transaction((session) => insertCycle(session, cycle))),
     saveDeadLetters: (letters) =>
       run((database) => database.transaction((session) => insertDeadLetters(session, letters, clock.wallMs()))),
@@ -126,6 +148,9 @@ export function openLedger(options: LedgerOptions): Ledger {
         const result = await database.transaction((session) => session.query(text, values), limits)
         return result.rows as never
       }),
+    view: (work, timeoutMs = VIEW_TIMEOUT_MS) =>
+      connection.run((database) => database.transaction(work, { readOnly: true, statementTimeoutMs: timeoutMs })),
+    write: (work) => connection.run((database) => database.transaction(work)),
     connectionString: () => (server instanceof EmbeddedServer ? server.connectionString() : connectionStringOf(server)),
     async close() {
       await connection.close()
@@ -210,6 +235,10 @@ function streamMethods(run: Run, cache: TokenKeys, clock: Clock): StreamLedger {
     loadPosition: (recorderId, stream) =>
       run((database) =>
         database.transaction((session) => selectPosition(session, recorderId, stream), { readOnly: true }),
+      ),
+    loadCoverage: (recorderId, stream) =>
+      run((database) =>
+        database.transaction((session) => selectCoverage(session, recorderId, stream), { readOnly: true }),
       ),
     commitStream: (batch: StreamBatch): Promise<StreamCommit> =>
       run(async (database, days) => {

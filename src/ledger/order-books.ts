@@ -49,9 +49,10 @@ export async function insertOrderBooks(
               ask_prices::float8[], ask_sizes::float8[], spread, midpoint FROM changed
        ON CONFLICT DO NOTHING RETURNING token_key),
      newest AS (
-       INSERT INTO last_books (token_key, stored_at, hash)
-       SELECT token_key, ts, hash FROM changed
-       ON CONFLICT (token_key) DO UPDATE SET stored_at = EXCLUDED.stored_at, hash = EXCLUDED.hash)
+       INSERT INTO last_books (token_key, stored_at, hash, spread, midpoint)
+       SELECT token_key, ts, hash, spread, midpoint FROM changed
+       ON CONFLICT (token_key) DO UPDATE SET stored_at = EXCLUDED.stored_at, hash = EXCLUDED.hash,
+         spread = EXCLUDED.spread, midpoint = EXCLUDED.midpoint)
      SELECT count(*)::integer AS stored FROM inserted`,
     [
       numberArray(rows.map((row) => row.tokenKey)),

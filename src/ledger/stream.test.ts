@@ -45,6 +45,7 @@ function batch(change: Partial<StreamBatch> = {}): StreamBatch {
     tickSizes: [],
     lifecycle: [],
     deadLetters: [],
+    coverage: null,
     ...change,
   }
 }

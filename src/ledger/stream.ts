@@ -3,6 +3,7 @@ import { isConditionId, isTokenId } from '../core/ids.ts'
 import type { DeadLetter } from '../core/ports.ts'
 import type { StreamBatch, StreamCommit, StreamRowIdentity } from '../core/rows.ts'
 import type { TapePosition } from '../core/tape.ts'
+import { storeCoverage, tokensOfCoverage } from './coverage.ts'
 import type { Session } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { classifyError } from './errors.ts'
@@ -72,6 +73,7 @@ export async function storeBatch(
   const tradesInserted = await insertIsolated(session, batch.trades, keyOf, insertTrades, poison)
   const tickSizesInserted = await insertIsolated(session, batch.tickSizes, keyOf, insertTickSizes, poison)
   const lifecycleInserted = await insertIsolated(session, batch.lifecycle, keyOf, insertLifecycle, poison)
+  if (batch.coverage !== null) await storeCoverage(session, batch, batch.coverage, keyOf)
   await storePosition(session, batch, nowMs)
   const letters = poison.map(({ row, reason }) => letterOf(batch.stream, row, reason))
   await insertDeadLetters(session, [...batch.deadLetters, ...letters], nowMs)
@@ -153,6 +155,8 @@ function* referencesOf(batch: StreamBatch): Generator<TokenReference> {
   for (const { tokens, market } of batch.lifecycle) {
     for (const tokenId of tokens) yield { tokenId, conditionId: isConditionId(market) ? market : null }
   }
+  if (batch.coverage === null) return
+  for (const tokenId of tokensOfCoverage(batch.coverage)) yield { tokenId, conditionId: null }
 }
 
 function letterOf(stream: string, row: StreamRowIdentity, reason: string): DeadLetter {

@@ -1,10 +1,10 @@
-import type { BookPrice, BookSide } from '../core/books.ts'
+import type { BookPrice, BookSide, BookSize } from '../core/books.ts'
 import type { Level } from '../core/events.ts'
 
 /** One side of a book as it is kept: two plain arrays, best level last, because most changes are near the best. */
 export interface MutableSide extends BookSide {
   readonly prices: BookPrice[]
-  readonly sizes: string[]
+  readonly sizes: BookSize[]
   /** 1 when prices ascend (bids), −1 when they descend (asks). */
   readonly direction: 1 | -1
 }
@@ -40,7 +40,7 @@ export function setLevel(side: MutableSide, price: BookPrice, size: string): -1 
     if (!found) return 0
     for (let at = index + 1; at < prices.length; at += 1) {
       prices[at - 1] = prices[at] as BookPrice
-      sizes[at - 1] = sizes[at] as string
+      sizes[at - 1] = sizes[at] as BookSize
     }
     prices.pop()
     sizes.pop()
@@ -48,17 +48,18 @@ export function setLevel(side: MutableSide, price: BookPrice, size: string): -1 
   }
   if (found) {
     prices[index] = price
-    sizes[index] = size
+    sizes[index] = packSize(size)
     return 0
   }
+  const packed = packSize(size)
   prices.push(price)
-  sizes.push(size)
+  sizes.push(packed)
   for (let at = prices.length - 1; at > index; at -= 1) {
     prices[at] = prices[at - 1] as BookPrice
-    sizes[at] = sizes[at - 1] as string
+    sizes[at] = sizes[at - 1] as BookSize
   }
   prices[index] = price
-  sizes[index] = size
+  sizes[index] = packed
   return 1
 }
 
@@ -79,7 +80,7 @@ export function replaceLevels(side: MutableSide, levels: readonly Level[], inter
       return
     }
     prices[index] = price
-    sizes[index] = size
+    sizes[index] = packSize(size)
     best = price
   }
 }
@@ -96,7 +97,7 @@ function replaceUnordered({ prices, sizes, direction }: MutableSide, levels: rea
   sizes.length = 0
   for (const { price, size } of [...byValue.values()].sort((a, b) => (a.price.value - b.price.value) * direction)) {
     prices.push(price)
-    sizes.push(size)
+    sizes.push(packSize(size))
   }
 }
 
@@ -114,6 +115,11 @@ function firstNotWorse({ prices, direction }: MutableSide, value: number): numbe
     else high = middle
   }
   return low
+}
+
+function packSize(text: string): BookSize {
+  const value = Number(text)
+  return String(value) === text ? value : text
 }
 
 function isZero(size: string): boolean {

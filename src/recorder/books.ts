@@ -29,11 +29,26 @@ export interface Book extends BookLevels {
   touchedPeriod: number
   /** Tape time of the last hash check in whole seconds. Small integers cost no memory of their own. */
   checkedSecond: number
+  /** Tape time of the last change, and of the last proof that it was whole; whole seconds. */
+  touchedSecond: number
+  provenSecond: number
+  /** The hash that the book was last proven to have. */
+  provenHash: string | null
   /** Fingerprints of the latest changes, a ring. */
   readonly recent: number[]
   recentNext: number
   queued: boolean
   used: boolean
+}
+
+/** A book whose changes count, as it stands. */
+export interface RebuiltBook extends BookLevels {
+  /** Up to here nothing of it was missed: its last change, or its last proof when that was before; Unix µs. */
+  readonly atUs: number
+  /** Its last change, venue time, Unix ms. */
+  readonly venueMs: number
+  /** The hash of exactly these levels; null when that is not proven. */
+  readonly provenHash: string | null
 }
 
 export interface BooksOptions {
@@ -64,6 +79,17 @@ const LEVELS_MAX = 4_000_000
 const RECENT_MAX = 16
 /** After one to two of these without a further change a batch is taken as complete. */
 const QUIET_PERIOD_MS = 100
+/** 2020: seconds since then are small integers until 2088. */
+const EPOCH_US = 1_577_836_800_000_000
+
+/** Tape time, Unix µs, in whole seconds, and back. */
+export function toSecond(atUs: number): number {
+  return Math.floor((atUs - EPOCH_US) / 1_000_000)
+}
+
+export function fromSecond(second: number): number {
+  return EPOCH_US + second * 1_000_000
+}
 
 /**
  * Order books by token. A book belongs to the connection that gave its latest dump; changes from others are ignored.
@@ -82,6 +108,8 @@ export class Books {
   #periodMs = 0
   #queue: Book[] = []
   #unready = { token: '', venueMs: 0, hash: '' }
+  /** Tape time in whole seconds. */
+  second = 0
 
   constructor(options: BooksOptions) {
     this.#options = options
@@ -104,6 +132,32 @@ export class Books {
   /** True while changes to this book count. */
   isFresh(book: Book): boolean {
     return book.whole && book.owner.open && book.owner.losses === book.ownerLosses
+  }
+
+  /** The book as it stands, or null while its changes do not count. */
+  rebuilt(token: TokenId): RebuiltBook | null {
+    const book = this.#books.get(token)
+    if (book === undefined || !book.whole) return null
+    const changed = book.batchMs >= book.snapshotMs
+    const venueMs = changed ? book.batchMs : book.snapshotMs
+    const told = changed && book.batchHash !== null ? book.batchHash : book.snapshotHash
+    const provenHash = told === book.provenHash ? told : null
+    const atUs = fromSecond(provenHash === null ? book.provenSecond : book.touchedSecond)
+    return { bids: book.bids, asks: book.asks, atUs, venueMs, provenHash }
+  }
+
+  /** The same, unless its connection has ended meanwhile. */
+  fresh(token: TokenId): RebuiltBook | null {
+    const book = this.#books.get(token)
+    return book !== undefined && this.isFresh(book) ? this.rebuilt(token) : null
+  }
+
+  /** The book of this generation was found to have this hash; null: to have one that cannot be checked at all. */
+  prove(token: TokenId, generation: number, hash: string | null, second: number): void {
+    const book = this.#books.get(token)
+    if (book === undefined || book.generation !== generation || second < book.provenSecond) return
+    book.provenSecond = second
+    if (hash !== null) book.provenHash = hash
   }
 
   /** The book after the snapshot, or null when the snapshot does not count. */
@@ -134,6 +188,9 @@ export class Books {
     book.whole = true
     book.snapshotMs = event.venueMs
     book.snapshotHash = event.hash
+    // Its levels are the frame's own: nothing of it can be missing.
+    book.provenHash = event.hash
+    book.provenSecond = this.second
     this.#touch(book)
     this.#levels += levelsOf(book)
     while (this.#levels > this.#levelsMax && this.#books.size > 1) this.#evict()
@@ -265,6 +322,7 @@ export class Books {
 
   #touch(book: Book): void {
     book.touchedPeriod = this.#period
+    book.touchedSecond = this.second
     book.used = true
   }
 
@@ -302,6 +360,9 @@ function createBook(token: TokenId, market: string, owner: Connection): Book {
     batchAsk: null,
     touchedPeriod: 0,
     checkedSecond: -1_000_000,
+    touchedSecond: 0,
+    provenSecond: 0,
+    provenHash: null,
     recent: [],
     recentNext: 0,
     queued: false,

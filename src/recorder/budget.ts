@@ -1,6 +1,9 @@
 import type { Clock } from '../core/clock.ts'
 
-/** A share of the elapsed time that optional work may take. Credit that is not used is kept up to `burstMs`. */
+/**
+ * A share of the elapsed time that optional work may take. Credit that is not used is kept up to `burstMs`. The whole
+ * of the time is no limit at all: a pause of the machine in the middle of the work must not use it up.
+ */
 export class Budget {
   readonly #clock: Clock
   readonly #share: number
@@ -18,7 +21,7 @@ export class Budget {
 
   /** True while work may begin, as of the last look at the clock. */
   get allows(): boolean {
-    return this.#creditMs > 0
+    return this.#share >= 1 || this.#creditMs > 0
   }
 
   /** Looks at the clock; whoever spends nothing must do so from time to time. */
@@ -39,7 +42,7 @@ export class Budget {
   slice(limitMs: number): () => boolean {
     const startMs = this.#clock.monotonicMs()
     this.#refill(startMs)
-    const sliceMs = Math.min(limitMs, this.#creditMs)
+    const sliceMs = this.#share >= 1 ? limitMs : Math.min(limitMs, this.#creditMs)
     return () => this.#clock.monotonicMs() - startMs < sliceMs
   }
 

@@ -1,4 +1,6 @@
+import type { LiveBooks } from '../core/books.ts'
 import type { Clock } from '../core/clock.ts'
+import type { BookWitness } from '../core/coverage.ts'
 import { describeError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
@@ -16,7 +18,7 @@ export interface KeepRecordingOptions {
 }
 
 /** A recorder that is made anew when it falls over. */
-export interface Recording {
+export interface Recording extends BookWitness, LiveBooks {
   status(): RecorderStatus
   drain(withinMs: number): Promise<DrainReport>
 }
@@ -57,6 +59,8 @@ export function keepRecording(options: KeepRecordingOptions): Recording {
       if (status.batchesInserted > 0) trouble = null
       return { ...status, trouble: status.trouble ?? trouble }
     },
+    compare: (books, observedUs) => recorder.compare(books, observedUs),
+    liveBook: (token, depth) => recorder.liveBook(token, depth),
     drain(withinMs) {
       draining = true
       return recorder.drain(withinMs)

@@ -1,3 +1,4 @@
+import type { CoverageChanges } from '../core/coverage.ts'
 import type { StreamBatch } from '../core/rows.ts'
 import type { TapeBatch, TapePosition } from '../core/tape.ts'
 import { appendRows, countRows, emptyRows, type StreamRows } from './stream-rows.ts'
@@ -59,10 +60,10 @@ export class Pending {
   /**
    * Everything so far as transactions in order, usually one. Rows of an oversized batch go ahead under the position
    * before it: read again after a crash, their identity makes them the same rows. Dead letters have none, so they go
-   * with the position.
+   * with the position, and so does coverage.
    */
-  take(recorderId: string, stream: string): readonly StreamBatch[] {
-    const end = this.#end
+  take(recorderId: string, stream: string, coverage: CoverageChanges | null): readonly StreamBatch[] {
+    const end = this.#end ?? (coverage === null ? null : this.#start)
     if (end === null) return []
     const { trades, tickSizes, lifecycle, deadLetters } = this.#rows
     const batches: StreamBatch[] = []
@@ -70,12 +71,13 @@ export class Pending {
     let from = 0
     while (start !== null && trades.length - from > ROWS_MAX) {
       const part = { recorderId, stream, position: start.position, positionAtUs: start.atUs }
-      const empty = { tickSizes: [], lifecycle: [], deadLetters: [] }
+      const empty = { tickSizes: [], lifecycle: [], deadLetters: [], coverage: null }
       batches.push({ ...part, ...empty, trades: trades.slice(from, from + ROWS_MAX) })
       from += ROWS_MAX
     }
     const whole = { recorderId, stream, position: end.position, positionAtUs: end.atUs }
-    batches.push({ ...whole, trades: from === 0 ? trades : trades.slice(from), tickSizes, lifecycle, deadLetters })
+    const rest = from === 0 ? trades : trades.slice(from)
+    batches.push({ ...whole, trades: rest, tickSizes, lifecycle, deadLetters, coverage })
     this.#start = end
     this.#end = null
     this.#rows = emptyRows()

@@ -1,6 +1,7 @@
 import type { DecodeFrame, MarketEvent } from '../core/events.ts'
 import type { Logger } from '../core/log.ts'
 import type { TapeFrame, TapeRecord } from '../core/tape.ts'
+import type { Coverage } from './coverage.ts'
 import { RowBuilder, type StreamRows } from './stream-rows.ts'
 import type { BookKeeper } from './verification.ts'
 
@@ -21,6 +22,8 @@ export interface PipelineOptions {
   readonly stream: string
   readonly decode: DecodeFrame
   readonly keeper: BookKeeper
+  /** The account of what may be missing; only kept by whoever stores it. */
+  readonly coverage?: Coverage
   readonly log: Logger
   /** Hears every event in tape order; `atUs` is the receive time, Unix µs. */
   readonly onEvent?: ((event: MarketEvent, atUs: number) => void) | undefined
@@ -48,26 +51,36 @@ export class Pipeline {
 
   /** Reads one line: books follow, and what becomes a row is added to `rows`. */
   read(record: TapeRecord, rows: StreamRows): void {
+    const { keeper, coverage, decode } = this.#options
     if (record.kind === 'mark') {
-      this.#options.keeper.mark(record)
+      coverage?.mark(record)
+      keeper.mark(record)
       return
     }
-    const { events, rejects, drift } = this.#options.decode(record.payload)
+    const { events, rejects, drift } = decode(record.payload)
     this.counts.frames += 1
+    coverage?.frame(record.connection, record.atUs)
     for (const event of events) this.#take(event, record, rows)
     for (const name of drift) this.#noteDrift(name)
     if (rejects.length === 0) return
     this.counts.rejects += rejects.length
+    coverage?.unreadable(record.connection, record.atUs, rejects[0] ?? '')
     this.#builder.reject(rejects, record, rows)
   }
 
-  /** Reads a line that is in the ledger already: only row identities need it. */
+  /** Reads a line that is in the ledger already: row identities need it, and what is known of the books. */
   warm(record: TapeRecord): void {
     if (record.kind === 'mark') return
-    for (const event of this.#options.decode(record.payload).events) this.#builder.warm(event, record)
+    for (const event of this.#options.decode(record.payload).events) {
+      this.#builder.warm(event, record)
+      this.#options.keeper.warm(event, record.atUs)
+      this.#options.coverage?.warm(event, record.atUs)
+    }
   }
 
   #take(event: MarketEvent, frame: TapeFrame, rows: StreamRows): void {
+    // First, because it looks at the book that was known before.
+    if (event.kind === 'book') this.#options.coverage?.book(event, frame.connection, frame.atUs)
     this.#options.keeper.apply(event, frame.connection, frame.atUs)
     this.#builder.add(event, frame, rows)
     if (event.kind === 'trade') {

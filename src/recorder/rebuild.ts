@@ -1,5 +1,6 @@
 import type { BookChecker } from '../core/books.ts'
 import type { Clock } from '../core/clock.ts'
+import { NOTHING_FOLLOWED } from '../core/coverage.ts'
 import type { DecodeFrame } from '../core/events.ts'
 import type { Logger } from '../core/log.ts'
 import type { StreamLedger } from '../core/rows.ts'
@@ -39,7 +40,11 @@ export async function rebuildStream(options: RebuildOptions, signal: AbortSignal
   const recorder = createRecorder({
     ...options,
     tape: onceThrough(batches),
-    ledger: { loadPosition: () => Promise.resolve(null), commitStream: (batch) => ledger.commitStream(batch) },
+    ledger: {
+      loadPosition: () => Promise.resolve(null),
+      loadCoverage: () => Promise.resolve(NOTHING_FOLLOWED),
+      commitStream: (batch) => ledger.commitStream(batch),
+    },
   })
   const over = new AbortController()
   const reporting = (async () => {
@@ -71,5 +76,6 @@ function onceThrough(batches: AsyncIterator<TapeBatch>): StreamTape {
     follow: () => follower,
     async *readBack() {},
     behind: () => 0,
+    settled: true,
   }
 }

@@ -11,6 +11,7 @@ import { createRecorder, type RecorderOptions, type StreamTape } from './recorde
 import {
   frame,
   type MemoryLedger,
+  mark,
   memoryLedger,
   memoryLog,
   memoryTape,
@@ -275,6 +276,7 @@ test('draining ends in time when the ledger hangs', async () => {
   const ledger = memoryLedger()
   const hanging: StreamLedger = {
     loadPosition: ledger.loadPosition,
+    loadCoverage: ledger.loadCoverage,
     commitStream: () => new Promise(() => {}),
   }
   const { recorder, clock, done } = start(tape, hanging)
@@ -365,4 +367,25 @@ test('cut anywhere and started again, as often as you like: the same rows as wit
   )
   assert.ok(commits > 1_000, `${commits} transactions in all`)
   assert.ok(identical > 100, 'identical fills were among them')
+})
+
+test('a verdict is in the ledger with the position that passes what it is about, tape or no tape', async () => {
+  const common = { event_type: 'book', market: MARKET, asset_id: '11', hash: 'h', bids: [], asks: [] }
+  const other = { market: `0x${'cd'.repeat(32)}`, asset_id: '22' }
+  const records = [
+    mark('one', START_US, 'subscribe', { assets_ids: ['11'] }),
+    line(1, JSON.stringify([{ ...common, timestamp: '1790000000001', tick_size: '0.01', last_trade_price: '' }])),
+    line(100, JSON.stringify({ ...common, timestamp: '1790000000100' })),
+    line(9_000, trade(9_000, other)),
+    line(9_001, trade(9_001, other)),
+  ]
+  const tape = memoryTape([...records], 1)
+  tape.end()
+  const ledger = memoryLedger()
+  const heard: string[] = []
+  const onSuspicion = ({ cause }: { cause: string }) => void heard.push(cause)
+  await start(tape, ledger, { onSuspicion }).done
+  const causes = ledger.batches.flatMap((batch) => batch.coverage?.gaps ?? []).map((gap) => gap.cause)
+  assert.deepEqual(causes, ['missing_trade'])
+  assert.deepEqual(heard, causes)
 })

@@ -1,18 +1,27 @@
 import { setImmediate } from 'node:timers/promises'
-import type { BookChecker } from '../core/books.ts'
+import type { BookChecker, LiveBook, LiveBooks } from '../core/books.ts'
 import type { Clock } from '../core/clock.ts'
+import type { BookWitness, WitnessedBook } from '../core/coverage.ts'
 import { assert, describeError, TransientError } from '../core/errors.ts'
 import type { DecodeFrame, MarketEvent } from '../core/events.ts'
+import type { TokenId } from '../core/ids.ts'
 import type { Logger } from '../core/log.ts'
 import type { StreamBatch, StreamCommit, StreamLedger } from '../core/rows.ts'
 import type { RecorderStatus } from '../core/status.ts'
 import type { TapeBatch, TapeFollower, TapePosition, TapeRecord } from '../core/tape.ts'
 import { Arrivals } from './arrivals.ts'
+import { BookComparison } from './book-comparison.ts'
+import type { RebuiltBook } from './books.ts'
 import { Committer } from './committer.ts'
+import { Coverage } from './coverage.ts'
+import { liveBookOf } from './live-book.ts'
+import type { Suspicion } from './mark-details.ts'
 import { ORDINAL_WINDOW_US } from './ordinals.ts'
+import { OverdueBooks } from './overdue-books.ts'
 import { Pending } from './pending.ts'
 import { Pipeline } from './pipeline.ts'
 import { emptyRows } from './stream-rows.ts'
+import { suspicionOf } from './suspicions.ts'
 import { type BookFinding, BookKeeper } from './verification.ts'
 
 /** One stream's tape, as the recorder reads it. */
@@ -23,6 +32,8 @@ export interface StreamTape {
   readBack(position: TapePosition, spanUs: number): AsyncIterable<readonly TapeRecord[]>
   /** Bytes between a position and the tape's end. */
   behind(position: TapePosition | null): number
+  /** False while something was received that readers have not been given. */
+  readonly settled: boolean
 }
 
 export interface RecorderOptions {
@@ -36,7 +47,17 @@ export interface RecorderOptions {
   readonly log: Logger
   /** Hears every event in tape order, those that are read again after a restart included. `atUs`: Unix µs. */
   readonly onEvent?: ((event: MarketEvent, atUs: number) => void) | undefined
-  readonly onFinding?: ((finding: BookFinding) => void) | undefined
+  /**
+   * Hears every verdict that something may have been missed. It counts already; whoever keeps the tape writes it there
+   * as a `suspect` mark, for those who read the tape again. Without a listener there are only the verdicts of marks.
+   */
+  readonly onSuspicion?: ((suspicion: Suspicion) => void) | undefined
+  /** Hears of tokens whose fresh book does not come by itself. */
+  readonly onOverdue?: ((tokens: readonly TokenId[]) => void) | undefined
+  /** The tokens of a market, as far as they are known. */
+  readonly tokensOf?: ((market: string) => readonly TokenId[]) | undefined
+  /** False when the source has dropped the token without a connection to say so on. */
+  readonly isFollowed?: ((token: TokenId) => boolean) | undefined
   /** Share of the elapsed time for hash checks; 0.15 unless told. */
   readonly checkShare?: number
 }
@@ -51,7 +72,7 @@ export interface DrainReport {
 }
 
 /** Reads a stream's tape in order and keeps the ledger in step with it. */
-export interface Recorder {
+export interface Recorder extends BookWitness, LiveBooks {
   /**
    * Returns when the signal aborts, after a drain, or at the end of a tape that does not grow.
    * Throws only what is no passing trouble of the ledger. May be called once.
@@ -83,6 +104,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
 class StreamRecorder implements Recorder {
   readonly #options: RecorderOptions
   readonly #keeper: BookKeeper
+  readonly #coverage: Coverage
+  readonly #comparison: BookComparison
+  readonly #overdue = new OverdueBooks()
   readonly #pipeline: Pipeline
   readonly #committer: Committer
   readonly #pending = new Pending()
@@ -106,10 +130,26 @@ class StreamRecorder implements Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options
-    const { checker, clock, log, onFinding, stream, decode, onEvent, checkShare } = options
+    const { checker, clock, log, stream, decode, onEvent, checkShare, isFollowed, tokensOf } = options
     const share = checkShare === undefined ? {} : { checkShare }
+    const onSuspicion = (suspicion: Suspicion) => {
+      if (options.onSuspicion === undefined) return
+      this.#coverage.suspect(suspicion, this.#keeper.nowUs)
+      options.onSuspicion(suspicion)
+    }
+    const onFinding = (finding: BookFinding) => onSuspicion(suspicionOf(finding, tokensOf ?? (() => [])))
     this.#keeper = new BookKeeper({ checker, clock, log, onFinding, ...share })
-    this.#pipeline = new Pipeline({ stream, decode, keeper: this.#keeper, log, onEvent })
+    this.#coverage = new Coverage({
+      bookOf: (token) => knownBook(this.#keeper.books.rebuilt(token)),
+      undecidedSince: (token) => this.#keeper.undecidedSince(token),
+      isFollowed,
+    })
+    this.#comparison = new BookComparison({
+      bookOf: (token) => this.#keeper.books.fresh(token),
+      onEqual: (token, atUs, hash) => this.#coverage.verified(token, atUs, hash),
+      onSuspicion,
+    })
+    this.#pipeline = new Pipeline({ stream, decode, keeper: this.#keeper, coverage: this.#coverage, log, onEvent })
     const onCommitted = (batch: StreamBatch, commit: StreamCommit) => this.#committed(batch, commit)
     this.#committer = new Committer({ ledger: options.ledger, clock, log, onCommitted })
     this.#committedMs = clock.monotonicMs()
@@ -148,6 +188,17 @@ class StreamRecorder implements Recorder {
     return { flushed: this.#taken.rows - before, left, complete: left === 0 && this.#atEnd }
   }
 
+  compare(books: readonly WitnessedBook[], observedUs: number): void {
+    this.#comparison.compare(books, observedUs)
+  }
+
+  liveBook(token: TokenId, depth: number): LiveBook | null {
+    // While the reader is behind the book is an old one, and of a token in doubt it may be wrong.
+    if (!this.#caughtUp() || this.#coverage.tokens.get(token)?.incident !== null) return null
+    const book = this.#keeper.books.fresh(token)
+    return book === null ? null : liveBookOf(book, depth)
+  }
+
   status(): RecorderStatus {
     const { counts } = this.#pipeline
     const taken = this.#taken
@@ -163,11 +214,15 @@ class StreamRecorder implements Recorder {
       lastInsertMs: this.#lastInsertMs,
       booksKept: this.#keeper.books.size,
       checks: { ...this.#keeper.checks, bestDisagreements: this.#keeper.bestDisagreements },
+      unverifiableForms: this.#keeper.unverifiableForms,
       rejects: counts.rejects,
       deadLetters: taken.deadLetters,
       unknownEvents: counts.unknownEvents,
       drift: { ...counts.drift },
       damagedLines: this.#damagedLines,
+      gapsOpened: this.#coverage.incidents.opened,
+      tokensInDoubt: this.#coverage.incidents.tokensInDoubt,
+      comparisons: { ...this.#comparison.counts },
       trouble: this.#trouble ?? this.#committer.trouble,
     }
   }
@@ -202,6 +257,8 @@ class StreamRecorder implements Recorder {
     const start = await this.#committer.insist(() => ledger.loadPosition(recorderId, stream), signal)
     if (start === null) return null
     this.#pending.startAt(start.position, start.atUs)
+    const state = await this.#committer.insist(() => ledger.loadCoverage(recorderId, stream), signal)
+    this.#coverage.load(state, start.atUs ?? 0)
     for await (const records of tape.readBack(start.position, ORDINAL_WINDOW_US)) {
       for (const record of records) {
         this.#pipeline.warm(record)
@@ -215,8 +272,9 @@ class StreamRecorder implements Recorder {
   /** No lines for a while. */
   #idle(nowMs: number): void {
     const waitedMs = nowMs - (this.#waitingSinceMs ?? nowMs)
-    if (this.#caughtUp()) this.#keeper.idle()
+    if (this.#caughtUp() && this.#options.tape.settled) this.#keeper.idle()
     else this.#keeper.turn()
+    this.#judge()
     if (this.#draining && waitedMs >= DRAIN_QUIET_MS) this.#atEnd = true
   }
 
@@ -224,6 +282,8 @@ class StreamRecorder implements Recorder {
     this.#waitingSinceMs = null
     this.#live = batch.live
     this.#damagedLines += batch.damagedLines
+    const [first] = batch.records
+    if (batch.damagedLines > 0 && first !== undefined) this.#coverage.damaged(batch.damagedLines, first.atUs)
     const rows = emptyRows()
     this.#keeper.turn()
     for (const record of batch.records) {
@@ -231,9 +291,22 @@ class StreamRecorder implements Recorder {
       if (this.#turnIsOver()) await this.#yield()
       if (signal.aborted) return
     }
-    if (this.#pending.overflows(rows)) await this.#commit(signal)
+    // Coverage stands at the end of this batch, and the position before it: that comes with the next transaction.
+    if (this.#pending.overflows(rows)) await this.#commit(signal, false)
     this.#framesPending = this.#pipeline.counts.frames
     this.#pending.add(batch, rows, this.#options.clock.monotonicMs())
+    this.#judge()
+  }
+
+  /** Between two batches: what has waited long enough is decided. */
+  #judge(): void {
+    const { nowUs } = this.#keeper
+    this.#comparison.turn(nowUs)
+    this.#coverage.turn(nowUs, this.#caughtUp())
+    const { onOverdue } = this.#options
+    if (onOverdue === undefined || !this.#caughtUp()) return
+    const overdue = this.#overdue.take(this.#coverage.tokens.values(), nowUs)
+    if (overdue.length > 0) onOverdue(overdue)
   }
 
   async #commitWhatIsDue(signal: AbortSignal): Promise<void> {
@@ -243,17 +316,18 @@ class StreamRecorder implements Recorder {
       await this.#commit(signal)
       return
     }
-    if (this.#committer.busy || !this.#pending.moved) return
+    if (this.#committer.busy || !(this.#pending.moved || this.#coverage.changed)) return
     const rowsDue = this.#pending.rowsAgeMs(nowMs) >= (this.#live ? ROWS_AGE_MS : ROWS_AGE_BEHIND_MS)
-    if (rowsDue || nowMs - this.#committedMs >= POSITION_AGE_MS) await this.#commit(signal)
+    const coverageDue = this.#coverage.changed && nowMs - this.#committedMs >= ROWS_AGE_MS
+    if (rowsDue || coverageDue || nowMs - this.#committedMs >= POSITION_AGE_MS) await this.#commit(signal)
   }
 
   /** Hands over everything that was read, after what is on its way; returns before the ledger has taken it. */
-  async #commit(signal: AbortSignal): Promise<void> {
+  async #commit(signal: AbortSignal, withCoverage = true): Promise<void> {
     await this.#committer.idle(signal)
     const { recorderId, stream } = this.#options
     if (signal.aborted) return
-    const batches = this.#pending.take(recorderId, stream)
+    const batches = this.#pending.take(recorderId, stream, withCoverage ? this.#coverage.take() : null)
     const frames = this.#framesPending
     this.#committedMs = this.#options.clock.monotonicMs()
     for (const batch of batches) {
@@ -313,4 +387,8 @@ class StreamRecorder implements Recorder {
     this.#turnRecords = 0
     this.#keeper.turn()
   }
+}
+
+function knownBook(book: RebuiltBook | null): { atUs: number; hash: string | null } | null {
+  return book === null ? null : { atUs: book.atUs, hash: book.provenHash }
 }

@@ -84,7 +84,7 @@ export class RowBuilder {
   }
 
   #identity(content: readonly string[], venueMs: number, frame: TapeFrame): StreamRowIdentity {
-    const contentHash = hash('sha256', JSON.stringify(content)).slice(0, 32)
+    const contentHash = hashOf(content)
     const ordinal = this.ordinals.next(frame.connection, contentHash, frame.atUs)
     return { venueMs, contentHash, ordinal, atUs: frame.atUs, payload: this.#keep(frame.payload) }
   }
@@ -98,14 +98,24 @@ export class RowBuilder {
     return this.#copy
   }
 
+  /** Content that cannot be a streamed trade's, and a number that does not depend on what came before. */
+  #backfilled(event: Trade, ordinal: number, frame: TapeFrame): StreamRowIdentity {
+    const { token, venueMs, price, size, side, transactionHash } = event
+    const content = ['backfill', token, String(venueMs), price, size, side, transactionHash]
+    return { venueMs, contentHash: hashOf(content), ordinal, atUs: frame.atUs, payload: this.#keep(frame.payload) }
+  }
+
   /** Member by member: a spread costs several times as much, and every trade passes here. */
   #trade(event: Trade, frame: TapeFrame): TradeRow {
-    const { token, market, venueMs, price, size, side, feeRateBps, transactionHash } = event
-    const { contentHash, ordinal, atUs, payload } = this.#identity(
-      ['trade', token, market, String(venueMs), price, size, side, feeRateBps, transactionHash],
-      venueMs,
-      frame,
-    )
+    const { token, market, venueMs, price, size, side, feeRateBps, transactionHash, backfill } = event
+    const { contentHash, ordinal, atUs, payload } =
+      backfill === undefined
+        ? this.#identity(
+            ['trade', token, market, String(venueMs), price, size, side, feeRateBps, transactionHash],
+            venueMs,
+            frame,
+          )
+        : this.#backfilled(event, backfill.ordinal, frame)
     return {
       venueMs,
       contentHash,
@@ -119,7 +129,7 @@ export class RowBuilder {
       side,
       feeRateBps,
       transactionHash,
-      origin: 'stream',
+      origin: backfill === undefined ? 'stream' : 'backfill',
     }
   }
 
@@ -145,4 +155,9 @@ export class RowBuilder {
       raw,
     }
   }
+}
+
+/** 32 hex digits. */
+function hashOf(content: readonly string[]): string {
+  return hash('sha256', JSON.stringify(content)).slice(0, 32)
 }

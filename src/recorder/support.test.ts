@@ -1,5 +1,6 @@
 /** What the tests of this folder share: log, tape and ledger in memory, simulated frames. No tests here. */
 import type { BookChecker } from '../core/books.ts'
+import { type CoverageChanges, type CoverageState, NOTHING_FOLLOWED } from '../core/coverage.ts'
 import { TransientError } from '../core/errors.ts'
 import { type ConditionId, isTokenId, type TokenId } from '../core/ids.ts'
 import type { Logger } from '../core/log.ts'
@@ -92,6 +93,7 @@ export function memoryTape(records: TapeRecord[] = [], batchSize = 7): MemoryTap
       if (first >= 0) yield before.slice(first)
     },
     behind: (position) => (records.length - (position?.line ?? 0)) * 10,
+    settled: true,
   }
 }
 
@@ -111,6 +113,7 @@ export interface MemoryLedger extends StreamLedger {
 /** Stores rows by identity, together with the position, as the real one does. */
 export function memoryLedger(): MemoryLedger {
   let place: { position: TapePosition; atUs: number | null } | null = null
+  let coverage: CoverageState = NOTHING_FOLLOWED
   const ledger: MemoryLedger = {
     rows: new Set(),
     deadLetters: [],
@@ -124,6 +127,7 @@ export function memoryLedger(): MemoryLedger {
     loadPosition() {
       return ledger.failure === null ? Promise.resolve(place) : Promise.reject(ledger.failure)
     },
+    loadCoverage: () => Promise.resolve(coverage),
     async commitStream(batch): Promise<StreamCommit> {
       ledger.attempts += 1
       await new Promise((resolve) => setImmediate(resolve))
@@ -139,6 +143,7 @@ export function memoryLedger(): MemoryLedger {
       ledger.deadLetters.push(...batch.deadLetters.map(({ reason }) => reason))
       ledger.batches.push(batch)
       place = { position: batch.position, atUs: batch.positionAtUs }
+      coverage = afterChanges(coverage, batch.coverage)
       ledger.onCommit(true)
       const inserted = ledger.rows.size - before
       const offered = batch.trades.length + batch.tickSizes.length + batch.lifecycle.length
@@ -154,6 +159,27 @@ export function memoryLedger(): MemoryLedger {
   return ledger
 }
 
+/** What the real ledger would load after these changes. */
+function afterChanges(state: CoverageState, changes: CoverageChanges | null): CoverageState {
+  if (changes === null) return state
+  const spans = new Map(state.spans.map((span) => [span.token, span]))
+  for (const start of changes.spansStarted) spans.set(start.token, { ...start, verifiedUs: null, known: null })
+  for (const { token, endedUs, connection, verifiedUs, known } of changes.spans) {
+    const span = spans.get(token)
+    if (span === undefined) continue
+    if (endedUs !== undefined) spans.delete(token)
+    else {
+      const proof = { verifiedUs: verifiedUs ?? span.verifiedUs, known: known ?? span.known }
+      spans.set(token, { ...span, ...proof, connection: connection ?? span.connection })
+    }
+  }
+  const gaps = new Map(state.gaps.map((gap) => [gap.no, gap]))
+  for (const gap of changes.gaps) gaps.set(gap.no, gap)
+  for (const no of changes.gapsRemoved) gaps.delete(no)
+  const nextNo = Math.max(state.nextNo, ...changes.gaps.map(({ no }) => no + 1))
+  return { spans: [...spans.values()], gaps: [...gaps.values()].filter(({ endedUs }) => endedUs === null), nextNo }
+}
+
 /** Takes every claim for right: for tests that are not about books. */
 export function trustingChecker(): BookChecker {
   return {
@@ -164,6 +190,7 @@ export function trustingChecker(): BookChecker {
     withdraw: () => false,
     settle: () => [],
     abandon: () => [],
+    undecided: () => [],
     release: () => {},
     pending: 0,
     unverifiableForms: [],

@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.ts'
 import type { TokenDirectory, TokenFacts } from '../core/market.ts'
 import type { BookCheckCounts } from '../core/status.ts'
 import type { TapeRecord } from '../core/tape.ts'
+import { ConnectionEnds } from './connection-ends.ts'
 import { Pipeline } from './pipeline.ts'
 import { emptyRows, type StreamRows } from './stream-rows.ts'
 import { type BookFinding, BookKeeper } from './verification.ts'
@@ -22,6 +23,8 @@ export interface BookPassOptions {
 
 /** Tokens whose facts are remembered: twice the books that are kept. */
 const FACTS_MAX = 80_000
+/** How long a trade may follow its book. */
+const TRADE_WAIT_US = 2_000_000
 
 /**
  * Reads lines by the recorder's own path and checks every book on the way. Time is the tape's, so that no check is
@@ -32,6 +35,7 @@ export class BookPass {
   readonly #keeper: BookKeeper
   readonly #checker: BookChecker
   readonly #pipeline: Pipeline
+  readonly #ends = new ConnectionEnds()
   readonly #facts = new Map<TokenId, TokenFacts | null>()
   /** What the pipeline is about to ask for, decoded once. */
   #decoded: Decoded[] = []
@@ -40,7 +44,12 @@ export class BookPass {
 
   constructor(options: BookPassOptions) {
     this.#options = options
-    const { stream, createChecker, log, onFinding, decode } = options
+    const { stream, createChecker, log, decode } = options
+    const onFinding = (finding: BookFinding) => {
+      const { kind, token, atUs } = finding
+      if (kind === 'trade_missing' && this.#ends.endedBefore(token, atUs, TRADE_WAIT_US)) return
+      options.onFinding(finding)
+    }
     const clock = tapeClock(() => this.#tapeMs)
     this.#checker = createChecker({ facts: (token) => this.#facts.get(token) ?? undefined })
     this.#keeper = new BookKeeper({ checker: this.#checker, clock, log, onFinding })
@@ -68,6 +77,7 @@ export class BookPass {
     for (const record of records) {
       // A clock that was set back must not stop the quiet periods of the books.
       this.#tapeMs = Math.max(this.#tapeMs, record.atUs / 1000)
+      this.#ends.read(record)
       this.#pipeline.read(record, rows)
     }
     this.#decoded = []

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { emptyStreamStatus, type StreamStatus } from '../core/collector.ts'
-import { CycleCounter } from '../core/statistics.ts'
+import type { CycleBook } from '../core/statistics.ts'
 import type { CollectorState, CollectorStatus } from '../core/status.ts'
 
 /** What can happen to a collector. */
@@ -38,6 +38,8 @@ export interface RecordOptions {
   readonly critical: boolean
   readonly intervalMs: number
   readonly clock: Clock
+  /** Where its cycles are counted. */
+  readonly cycles: CycleBook
   /** Called with the monotonic time, ms, whenever a useful answer came. */
   readonly onUseful: (nowMs: number) => void
 }
@@ -46,7 +48,6 @@ export interface RecordOptions {
 export class CollectorRecord {
   readonly stream: StreamStatus | null
   readonly #options: RecordOptions
-  readonly #counter = new CycleCounter()
   #state: CollectorState = 'starting'
   #consecutiveFailures = 0
   #skipped = 0
@@ -97,6 +98,7 @@ export class CollectorRecord {
     this.#runStartedMs = this.#options.clock.monotonicMs()
     this.#runCounted = false
     if (this.stream === null) return
+    this.#options.cycles.recordCycleStart(this.#options.name)
     this.#startedMs = this.#options.clock.wallMs()
     this.stream.trouble = null
   }
@@ -113,6 +115,7 @@ export class CollectorRecord {
   }
 
   cycleStarted(): void {
+    this.#options.cycles.recordCycleStart(this.#options.name)
     this.#startedMs = this.#options.clock.wallMs()
     this.#nextAttemptMs = null
   }
@@ -138,9 +141,9 @@ export class CollectorRecord {
   }
 
   snapshot(): CollectorStatus {
-    const { clock, name, kind, critical, intervalMs } = this.#options
+    const { clock, cycles, name, kind, critical, intervalMs } = this.#options
     const nowMs = clock.monotonicMs()
-    const statistics = this.#counter.summary()
+    const statistics = cycles.statisticsOf(name)
     return {
       name,
       kind,
@@ -197,7 +200,7 @@ export class CollectorRecord {
   }
 
   #finish(ok: boolean, durationMs: number): void {
-    this.#counter.add(ok, durationMs)
+    this.#options.cycles.recordCycleEnd(this.#options.name, ok, durationMs)
     this.#lastOk = ok
     this.#consecutiveFailures = ok ? 0 : this.#consecutiveFailures + 1
     this.#finishedMs = this.#options.clock.wallMs()

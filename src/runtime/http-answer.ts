@@ -30,7 +30,7 @@ export interface Answer {
   readonly body: Body
 }
 
-const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 export function isRedirect(answer: Answer): boolean {
   return REDIRECT_STATUS.has(answer.status)
@@ -40,7 +40,10 @@ export function isRedirect(answer: Answer): boolean {
 export function toValue(call: Call, { status, retryAfterMs, body }: Answer): unknown {
   const label = labelOf(call)
   if (status === 425 || status === 429 || status >= 500) {
-    throw new TransientError(`${label} answered ${status}${tailOf(body)}`, { retryAfterMs })
+    throw new TransientError(`${label} answered ${status}${tailOf(body)}`, {
+      retryAfterMs,
+      rateLimited: status === 429,
+    })
   }
   if (body.kind === 'html') {
     throw new TransientError(`${label} answered ${status} with a web page instead of JSON${tailOf(body)}`, {

@@ -26,7 +26,13 @@ export async function readBody(source: BodySource): Promise<{ body: Body; bytes:
   return { body: decode(raw, source.contentType), bytes: raw.length }
 }
 
-async function readBytes({ stream, contentEncoding, bytesMax, label }: BodySource): Promise<Buffer> {
+/** Reads a whole body as it is after decompression. */
+export async function readBytes({
+  stream,
+  contentEncoding,
+  bytesMax,
+  label,
+}: Omit<BodySource, 'contentType'>): Promise<Buffer> {
   const plain = decompress(stream, contentEncoding, label)
   const chunks: Buffer[] = []
   let bytes = 0

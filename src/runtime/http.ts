@@ -146,7 +146,7 @@ class Transport {
     const pauseMs = Math.max(0, (this.#pausedUntilMs.get(url.host) ?? 0) - clock.monotonicMs())
     if (pauseMs > PAUSE_WAIT_MS_MAX) {
       const text = `${url.host} asked us to wait ${Math.ceil(pauseMs / 1000)} s more`
-      throw new TransientError(text, { retryAfterMs: pauseMs })
+      throw new TransientError(text, { retryAfterMs: pauseMs, rateLimited: true })
     }
     if (pauseMs > 0) await clock.sleep(pauseMs, signal)
     this.counters.throttled(url.host, pauseMs + (await limiter.take(url, signal)))

@@ -1,4 +1,4 @@
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, PermanentError } from '../core/errors.ts'
 import { identifyProcess, isSameLivingProcess, type ProcessIdentity } from './process-identity.ts'
@@ -44,6 +44,14 @@ export function recordedPid(folder: string): number | null {
   const highest = highestNumber(folder)
   const holder = highest === 0 ? null : readHolder(pathOf(folder, highest))
   return holder === null || holder === 'gone' ? null : holder.pid
+}
+
+/** The process that holds the folder now, as far as its record says; null when nobody does. Changes nothing. */
+export function livingHolder(folder: string): number | null {
+  if (!existsSync(folder)) return null
+  const highest = highestNumber(folder)
+  const holder = highest === 0 ? null : readHolder(pathOf(folder, highest))
+  return holder !== null && holder !== 'gone' && isSameLivingProcess(holder) ? holder.pid : null
 }
 
 /** Says that nobody holds the folder; the record stays, because its number must stay the highest. */

@@ -28,7 +28,10 @@ export interface LoggingOptions {
 
 export interface Logging {
   readonly log: Logger
-  /** Hands every entry of level `info` and above to `observer`, whatever is written; returns how to stop that. */
+  /**
+   * Hands every entry of level `info` and above to `observer`, whatever is written; returns how to stop that. The first
+   * observer is also handed what was logged before it came, 200 entries at most.
+   */
   observe(observer: (entry: LogEntry) => void): () => void
   /** A text (a password, a token) that must never be written from now on. */
   addSecret(text: string): void
@@ -37,6 +40,7 @@ export interface Logging {
 }
 
 const MESSAGE_LENGTH_MAX = 2_000
+const EARLY_ENTRIES_MAX = 200
 const SECRET_LENGTH_MIN = 6
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50, fatal: 60 }
 
@@ -45,6 +49,7 @@ export function createLogging(options: LoggingOptions): Logging {
   const secrets = new Set<string>()
   const observers = new Set<(entry: LogEntry) => void>()
   const state = { failures: 0, observing: false }
+  let early: LogEntry[] | null = []
   const writer = pino(
     {
       level: options.level,
@@ -64,13 +69,18 @@ export function createLogging(options: LoggingOptions): Logging {
   }
 
   const emit = (level: LogLevel, bindings: LogContext, context: LogContext, message: string) => {
-    const observed = observers.size > 0 && RANK[level] >= RANK.info && !state.observing
+    const observed = (observers.size > 0 || early !== null) && RANK[level] >= RANK.info && !state.observing
     if (!observed && RANK[level] < RANK[options.level]) return
     const text = hide(message.slice(0, MESSAGE_LENGTH_MAX))
     const safe = redact({ ...bindings, ...context }, hide) as Record<string, unknown>
     writer[level](safe, text)
     if (!observed) return
     const entry: LogEntry = { atMs: options.clock.wallMs(), level, message: text, context: safe }
+    if (early !== null && early.length < EARLY_ENTRIES_MAX) early.push(entry)
+    hand(entry)
+  }
+
+  const hand = (entry: LogEntry) => {
     state.observing = true // an observer that logs must not be handed its own line
     for (const observer of observers) {
       try {
@@ -86,6 +96,9 @@ export function createLogging(options: LoggingOptions): Logging {
     log: bind(emit, {}),
     observe(observer) {
       observers.add(observer)
+      const before = early ?? []
+      early = null
+      for (const entry of before) hand(entry)
       return () => {
         observers.delete(observer)
       }

@@ -3,7 +3,7 @@ import type { CycleResult, PollingCollector } from '../core/collector.ts'
 import { formatDuration } from '../core/duration.ts'
 import { AssertionError, assert, describeError, PermanentError, TransientError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import type { CycleStore, FinishedCycle } from '../core/ports.ts'
+import type { CycleListener, CycleStore, FinishedCycle } from '../core/ports.ts'
 import type { Random } from '../core/random.ts'
 import { createAbort, withDeadline } from './abort.ts'
 import { type BackoffPolicy, backoffMs } from './backoff.ts'
@@ -30,6 +30,8 @@ export interface PollingLoopOptions {
   readonly observer: PollingObserver
   /** Where finished cycles are reported; what happens there never harms the loop. */
   readonly cycles: CycleStore | null
+  /** Told of every finished cycle at once, before the next one begins. */
+  readonly listener?: CycleListener | undefined
   /** Wait before the first cycle, ms. */
   readonly delayMs: number
   /** A cycle that takes longer than this has failed, ms. */
@@ -56,8 +58,9 @@ export async function runPollingLoop(options: PollingLoopOptions): Promise<void>
   let dueMs = startMs
   for (;;) {
     observer.nextAttemptAt(dueMs)
-    await sleepUntil(dueMs, clock, signal)
+    const isEarly = await sleepUntil(dueMs, options)
     if (signal.aborted) return
+    if (isEarly) slot -= 1 // an extra cycle before the scheduled one
     const outcome = await cycles.run()
     if (outcome === 'stopped') return
     const nowMs = clock.monotonicMs()
@@ -107,6 +110,7 @@ class CycleRunner {
     const startedMs = clock.wallMs()
     const startMs = clock.monotonicMs()
     observer.cycleStarted()
+    this.#toListener((listener) => listener.cycleStarted?.(collector.name, startedMs))
     try {
       const result = await this.#collect()
       const durationMs = clock.monotonicMs() - startMs
@@ -114,14 +118,15 @@ class CycleRunner {
       observer.cycleSucceeded(result.items, durationMs)
       this.#noteSuccess(result, durationMs)
       const { items, details } = result
-      this.#save({ collector: collector.name, startedMs, durationMs, ok: true, items, error: null, details })
+      this.#tell({ collector: collector.name, startedMs, durationMs, ok: true, items, error: null, details }, null)
       return AS_SCHEDULED
     } catch (error) {
       if (signal.aborted) return 'stopped'
       const durationMs = clock.monotonicMs() - startMs
       const text = redactText(describeError(error))
       observer.cycleFailed(text, durationMs)
-      this.#save({ collector: collector.name, startedMs, durationMs, ok: false, items: 0, error: text, details: {} })
+      const facts = { ok: false, items: 0, error: text, details: {} }
+      this.#tell({ collector: collector.name, startedMs, durationMs, ...facts }, error)
       if (error instanceof PermanentError || isBug(error) || error instanceof UnendingCycle) throw error
       return this.#noteFailure(error, text)
     }
@@ -186,6 +191,20 @@ class CycleRunner {
     return { notBeforeMs, earlyMs: Math.max(notBeforeMs, backoffMs(failures, untilFirstSuccess, random)) }
   }
 
+  #tell(cycle: FinishedCycle, cause: unknown): void {
+    this.#toListener((listener) => listener.cycleFinished(cycle, cause))
+    this.#save(cycle)
+  }
+
+  #toListener(say: (listener: CycleListener) => void): void {
+    const { listener, log, collector } = this.#options
+    try {
+      if (listener !== undefined) say(listener)
+    } catch (error) {
+      log.error({ err: error }, `${collector.name}: whoever listens to its cycles failed: ${describeError(error)}`)
+    }
+  }
+
   /** At most one report is under way: a ledger that hangs must not collect a queue of them. */
   #save(cycle: FinishedCycle): void {
     const { cycles, log } = this.#options
@@ -209,9 +228,20 @@ export function isBug(error: unknown): boolean {
   return error instanceof AssertionError || (error instanceof Error && error.name === 'AssertionError')
 }
 
-/** Timers may fire a little early; a cycle may not. */
-async function sleepUntil(dueMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  for (let leftMs = dueMs - clock.monotonicMs(); leftMs > 0 && !signal.aborted; leftMs = dueMs - clock.monotonicMs()) {
-    await clock.sleep(leftMs, signal)
+/** Returns true when the collector wants its cycle sooner. Timers may fire a little early; a cycle may not. */
+async function sleepUntil(dueMs: number, { clock, signal, collector }: PollingLoopOptions): Promise<boolean> {
+  const over = createAbort(signal)
+  let isWanted = false
+  const wanted = collector.untilWanted?.(over.signal).then(() => {
+    isWanted = !over.signal.aborted
+    over.abort()
+  })
+  for (let leftMs = dueMs - clock.monotonicMs(); leftMs > 0 && !over.signal.aborted; ) {
+    await clock.sleep(leftMs, over.signal)
+    leftMs = dueMs - clock.monotonicMs()
   }
+  over.abort()
+  await wanted
+  over.release()
+  return isWanted
 }

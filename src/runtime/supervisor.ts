@@ -3,8 +3,9 @@ import type { PollingCollector, StreamingCollector, StreamStatus } from '../core
 import { formatDuration } from '../core/duration.ts'
 import { assert, describeError, PermanentError, TransientError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import type { CycleStore } from '../core/ports.ts'
+import type { CycleListener, CycleStore } from '../core/ports.ts'
 import type { Random } from '../core/random.ts'
+import { type CycleBook, CycleCounters } from '../core/statistics.ts'
 import type { CollectorStatus } from '../core/status.ts'
 import { createAbort, type LinkedAbort } from './abort.ts'
 import { CollectorRecord } from './collector-record.ts'
@@ -18,6 +19,10 @@ export interface SupervisorOptions {
   readonly log: Logger
   /** Where finished polling cycles are reported; null reports them nowhere. */
   readonly cycles: CycleStore | null
+  /** Where cycles are counted; a book of its own unless given. */
+  readonly statistics?: CycleBook
+  /** Told of every finished polling cycle. */
+  readonly listener?: CycleListener
   readonly policy?: RestartPolicyOptions
 }
 
@@ -54,15 +59,17 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #tasks = new Map<string, Task>()
   readonly #abort: LinkedAbort = createAbort()
+  readonly #statistics: CycleBook
   #started = false
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#statistics = options.statistics ?? new CycleCounters()
   }
 
   /** Adds a collector that keeps its instance for ever. After `start` it begins at once. */
   addPolling(collector: PollingCollector, options: PollingOptions = {}): void {
-    const { clock, random, cycles } = this.#options
+    const { clock, random, cycles, listener } = this.#options
     const { name, critical, intervalMs } = collector
     const log = this.#options.log.child({ collector: name })
     const { backoff } = this.#options.policy ?? RESTART_POLICY
@@ -74,6 +81,7 @@ export class Supervisor {
         log,
         signal,
         cycles,
+        listener,
         observer: record,
         delayMs: options.delayMs ?? 0,
         cycleTimeoutMs: options.cycleTimeoutMs ?? Math.max(4 * intervalMs, CYCLE_TIMEOUT_MS_MIN),
@@ -130,7 +138,8 @@ export class Supervisor {
     assert(!this.#tasks.has(what.name), `there are two collectors named ${what.name}`)
     const { clock, random, policy: policyOptions = RESTART_POLICY } = this.#options
     const policy = new RestartPolicy(policyOptions, random)
-    const record = new CollectorRecord({ ...what, clock, onUseful: (nowMs) => policy.useful(nowMs) })
+    const cycles = this.#statistics
+    const record = new CollectorRecord({ ...what, clock, cycles, onUseful: (nowMs) => policy.useful(nowMs) })
     const task: Task = { name: what.name, record, policy, run: runOf(record), done: null }
     this.#tasks.set(what.name, task)
     if (this.#started) this.#begin(task)

@@ -42,9 +42,25 @@ export interface ChannelParts {
   readonly foreign: ForeignTokens | null
 }
 
+const ABNORMAL_CLOSURE = 1006
 const INVALID_PAYLOAD = 'invalid subscription payload'
 const INVALID_OPERATION = 'INVALID OPERATION'
 const EMPTY_DUMP = dumpFrame([])
+const NOBODY: ReadonlySet<Connection> = new Set()
+/** A frame that waits to be swapped with the next of its market goes out by itself after this time. */
+const HOLD_MS_MAX = 250
+
+/** A frame on its way out. */
+interface Given {
+  readonly kind: FrameKind
+  readonly frame: string
+  readonly fill?: Fill
+}
+
+interface Held {
+  readonly sinceMs: number
+  release(): void
+}
 
 /** The market channel: who is connected, what each subscribed to, and what each was given. */
 export class Channel implements Feed {
@@ -52,6 +68,8 @@ export class Channel implements Feed {
   readonly #connections = new Set<Connection>()
   readonly #parts: ChannelParts
   readonly #watchers = new Map<string, Set<Connection>>()
+  /** By market: at most one frame each. */
+  readonly #held = new Map<string, Held>()
   /** Connections that were given something since the last tick. */
   #corked: Connection[] = []
 
@@ -93,6 +111,7 @@ export class Channel implements Feed {
 
   /** Writes out what was collected since the last call, and ends connections without a heartbeat. */
   tick(): void {
+    if (this.#held.size > 0) this.releaseHeld(this.#parts.clock.monotonicMs() - HOLD_MS_MAX)
     for (const connection of this.#corked) this.#uncork(connection)
     this.#corked = []
     const { options, clock } = this.#parts
@@ -113,30 +132,30 @@ export class Channel implements Feed {
     return chosen.length
   }
 
+  /** The numbers of the connections that have this token. */
+  watching(token: string): number[] {
+    return [...(this.#watchers.get(token) ?? NOBODY)].map((connection) => connection.account.conn)
+  }
+
   wanted(market: SimMarket): boolean {
     return this.#watchers.has(market.tokens[0]) || this.#watchers.has(market.tokens[1])
   }
 
   toMarket(market: SimMarket, kind: FrameKind, frame: string): void {
-    const frozen = this.#parts.faults.freezesTokens(market.tokens)
-    const first = this.#watchers.get(market.tokens[0])
-    for (const connection of first ?? []) this.#deliver(connection, frozen, kind, frame)
-    for (const connection of this.#watchers.get(market.tokens[1]) ?? []) {
-      if (!first?.has(connection)) this.#deliver(connection, frozen, kind, frame)
-    }
+    const [first, second] = market.tokens
+    const receivers = new Set([...(this.#watchers.get(first) ?? []), ...(this.#watchers.get(second) ?? [])])
+    this.#spread(market, market.tokens, receivers, { kind, frame })
   }
 
   toToken(market: SimMarket, outcome: Outcome, kind: FrameKind, frame: string, fill?: Fill): void {
-    const frozen = this.#parts.faults.freezesTokens(market.tokens)
-    for (const connection of this.#watchers.get(market.tokens[outcome]) ?? []) {
-      this.#deliver(connection, frozen, kind, frame, fill)
-    }
+    const token = market.tokens[outcome]
+    const receivers = this.#watchers.get(token) ?? NOBODY
+    this.#spread(market, [token], receivers, fill === undefined ? { kind, frame } : { kind, frame, fill })
   }
 
   toTokenCustom(market: SimMarket, outcome: Outcome, kind: FrameKind, frame: string): void {
-    const frozen = this.#parts.faults.freezesTokens(market.tokens)
-    for (const connection of this.#watchers.get(market.tokens[outcome]) ?? []) {
-      if (connection.account.custom) this.#deliver(connection, frozen, kind, frame)
+    for (const connection of this.#watchers.get(market.tokens[outcome]) ?? NOBODY) {
+      if (connection.account.custom) this.#deliver(connection, market, { kind, frame })
     }
   }
 
@@ -146,8 +165,46 @@ export class Channel implements Feed {
     }
   }
 
-  #deliver(connection: Connection, frozen: boolean, kind: FrameKind, frame: string, fill?: Fill): void {
-    if (frozen) connection.account.withheld += 1
+  /** Lets frames go that were held back to be swapped, `olderThanMs` on the monotonic clock or all. */
+  releaseHeld(olderThanMs = Number.POSITIVE_INFINITY): void {
+    for (const [market, held] of this.#held) {
+      if (held.sinceMs > olderThanMs) continue
+      this.#held.delete(market)
+      held.release()
+    }
+  }
+
+  /** One frame to all who should have it, or whatever the faults in force make of it. */
+  #spread(market: SimMarket, tokens: readonly string[], receivers: ReadonlySet<Connection>, given: Given): void {
+    if (receivers.size === 0) return
+    const { frames } = this.#parts.faults
+    const key = market.conditionId
+    const held = this.#held.get(key)
+    const fate = frames.judge(key, market.tokens, given.kind, given.frame, held !== undefined)
+    if (fate === 'drop') {
+      const { clock } = this.#parts
+      const connections = [...receivers].map((one) => one.account.conn)
+      const { kind, frame } = given
+      frames.dropped.push({ atUs: clock.wallUs(), kind, market: key, tokens, connections, frame })
+      return
+    }
+    const give = () => {
+      for (const connection of receivers) this.#deliver(connection, market, given)
+    }
+    if (fate === 'hold') {
+      this.#held.set(key, { release: give, sinceMs: this.#parts.clock.monotonicMs() })
+      return
+    }
+    give()
+    if (fate === 'twice') give()
+    if (held === undefined) return
+    this.#held.delete(key)
+    frames.counts.swapped += 1
+    held.release()
+  }
+
+  #deliver(connection: Connection, market: SimMarket, { kind, frame, fill }: Given): void {
+    if (this.#parts.faults.freezesTokens(connection.account.conn, market.tokens)) connection.account.withheld += 1
     else this.send(connection, kind, frame, fill)
   }
 
@@ -245,6 +302,7 @@ export class Channel implements Feed {
       const place = this.#parts.world.place(token)
       if (place === undefined || place.market.closed) continue
       this.#watch(connection, token)
+      if (this.#parts.faults.freezesTokens(connection.account.conn, place.market.tokens, 'dump')) continue
       if (connection.tokens.size <= this.#parts.options.maxTokensPerConnection) {
         books.push(dumpBook(place.market, place.outcome))
       }
@@ -269,7 +327,9 @@ export class Channel implements Feed {
   #close(connection: Connection, code: number, reason: string): void {
     this.#uncork(connection)
     this.#noteEnd(connection, 'venue', code, reason)
-    connection.ws.close(code, reason)
+    // No peer may send this code: it is what the other one sees when the connection ends without a word.
+    if (code === ABNORMAL_CLOSURE) connection.ws.terminate()
+    else connection.ws.close(code, reason)
   }
 
   #uncork(connection: Connection): void {

@@ -14,6 +14,8 @@ export interface RestBook {
 export interface ClobParts {
   readonly account: Account
   readonly clock: Clock
+  /** The venue's own time, which may be wrong. Unix ms. */
+  venueMs(): number
   /** null for unknown tokens and closed markets: they have no book. */
   book(token: string): RestBook | null
   /** The market's Gamma object, from which the CLOB's row is made. */
@@ -44,7 +46,7 @@ export function createClob(parts: ClobParts): ClobHandler {
   const single = singleRoutes(parts)
   return (method, path, query, body) => {
     if (method === 'POST') return answerBatch(parts, path, body)
-    if (path === '/time') return ok(String(Math.floor(parts.clock.wallMs() / 1_000)))
+    if (path === '/time') return ok(String(Math.floor(parts.venueMs() / 1_000)))
     if (path === '/ok') return ok('"OK"')
     const route = single[path]
     if (route !== undefined) {

@@ -1,4 +1,5 @@
 import type { PlayedTrade } from './account.ts'
+import type { DataLimits } from './data-limits.ts'
 import type { HttpReply } from './faults.ts'
 import { wholeNumber } from './listing.ts'
 
@@ -16,6 +17,7 @@ export interface DataTrade extends PlayedTrade {
 export interface DataParts {
   /** Trades of these markets, or of all, oldest first. */
   trades(conditionIds: readonly string[] | null): readonly DataTrade[]
+  limits(): DataLimits
   /** How a market ended: what each outcome pays; null while it is open, undefined when it is unknown. */
   payouts(conditionId: string): { readonly status: string; readonly atMs: number } | null | undefined
 }
@@ -23,13 +25,12 @@ export interface DataParts {
 export type DataHandler = (path: string, query: URLSearchParams) => HttpReply
 
 const CONDITIONS_MAX = 20
-const ROWS_MAX = 1_000
-const V1_OFFSET_MAX = 3_000
 const ROWS_DEFAULT = 100
 
 /** Answers everything under the Data API's base URL: v2, and what v1 was seen to do. */
 export function createData(parts: DataParts): DataHandler {
   return (path, query) => {
+    if (path.startsWith('/v2/') && !parts.limits().v2) return failure(404, 'not found', 'NOT_FOUND')
     switch (path) {
       case '/v2/trades':
         return tradesV2(parts, query)
@@ -52,7 +53,7 @@ function tradesV2(parts: DataParts, query: URLSearchParams): HttpReply {
   }
   const before = readCursor(query.get('cursor'))
   if (before === null) return failure(400, 'invalid cursor', 'INVALID_PARAMETER', 'cursor')
-  const limit = Math.min(ROWS_MAX, wholeNumber(query.get('limit')) ?? ROWS_DEFAULT)
+  const limit = Math.min(parts.limits().pageRows, wholeNumber(query.get('limit')) ?? ROWS_DEFAULT)
   const side = query.get('side')
   const wanted = parts.trades(conditions).filter((trade) => {
     return trade.sequence < before && (side === null || trade.side === side)
@@ -67,10 +68,11 @@ function tradesV2(parts: DataParts, query: URLSearchParams): HttpReply {
 
 function tradesV1(parts: DataParts, query: URLSearchParams): HttpReply {
   const offset = wholeNumber(query.get('offset')) ?? 0
-  if (offset > V1_OFFSET_MAX) {
-    return json(400, { error: `max historical activity offset of ${V1_OFFSET_MAX} exceeded` })
+  const { v1Offset } = parts.limits()
+  if (offset > v1Offset) {
+    return json(400, { error: `max historical activity offset of ${v1Offset} exceeded` })
   }
-  const limit = Math.min(ROWS_MAX, wholeNumber(query.get('limit')) ?? ROWS_DEFAULT)
+  const limit = Math.min(parts.limits().pageRows, wholeNumber(query.get('limit')) ?? ROWS_DEFAULT)
   const side = query.get('side')
   const wanted = parts.trades(listOf(query.get('market'))).filter((trade) => side === null || trade.side === side)
   const end = Math.max(0, wanted.length - offset)

@@ -12,6 +12,7 @@ import {
   tradeFrame,
 } from './frames.ts'
 import { between, purposeRandom } from './identity.ts'
+import type { Journal } from './journal.ts'
 import { type SimMarket, tickText, type Winner } from './market.ts'
 import { match } from './match.ts'
 import type { VenueOptions } from './options.ts'
@@ -70,6 +71,7 @@ export class Engine {
   readonly #options: VenueOptions
   readonly #world: World
   readonly #feed: Feed
+  readonly #journal: Journal | null
   readonly #random: Random
   /** Apart from the engine's own, because lifecycle events come by the clock and not by steps. */
   readonly #lifecycleRandom: Random
@@ -79,10 +81,12 @@ export class Engine {
   #nextMarketMs: number
   #nextResolveMs: number
 
-  constructor(options: VenueOptions, world: World, feed: Feed, monotonicMs: number) {
+  /** `monotonicMs` is now; `journal` is told everything that happens. */
+  constructor(options: VenueOptions, world: World, feed: Feed, monotonicMs: number, journal: Journal | null = null) {
     this.#options = options
     this.#world = world
     this.#feed = feed
+    this.#journal = journal
     this.#random = purposeRandom(options.seed, 'engine')
     this.#lifecycleRandom = purposeRandom(options.seed, 'lifecycle')
     this.#lastMs = monotonicMs
@@ -171,6 +175,7 @@ export class Engine {
     const before = bestOf(market.book)
     applyAll(market, changes)
     market.changedMs = nowMs
+    for (const change of changes) this.#journal?.change(market, change)
     // Drawn before asking who listens: the history must not depend on it.
     const repeated = changes.map(() => this.#random() < this.#options.repeatShare)
     const wanted = this.#feed.wanted(market)
@@ -225,6 +230,7 @@ export class Engine {
       market.volumeMicros += fill.units * fill.hundredths
       this.#world.addFill(fill)
     }
+    this.#journal?.match(market)
     const repeated = this.#random() < this.#options.repeatShare
     if (this.#feed.wanted(market)) {
       this.#tellBest(market, before)
@@ -252,6 +258,7 @@ export class Engine {
       if (dueMs > nowMs) break
       done += 1
       for (const fill of fills) {
+        this.#journal?.fill(fill)
         this.#feed.toToken(fill.market, fill.outcome, 'last_trade_price', tradeFrame(fill), fill)
       }
       this.#count(fills.length)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { after, before, test } from 'node:test'
+import type { HttpFaultMode } from './faults.ts'
 import { startVenueProcess, type VenueProcess } from './process.ts'
 import { allMarkets, connect, firstFrame, type GammaMarket, tokensOf } from './test-client.ts'
 
@@ -101,14 +102,19 @@ test('above the limit of a connection tokens get no initial book', async () => {
   await client.close()
 })
 
-test('connections can be ended with any code', async () => {
-  const client = await connect(venue.urls.ws)
-  client.send(firstFrame(tokens.slice(0, 2)))
-  await client.until(() => client.frames.length === 1)
-  await venue.control({ closeConnections: { code: 1012, reason: 'service restart' } })
-  assert.deepEqual(await client.closed, { code: 1012, reason: 'service restart' })
-  const [last] = (await venue.account()).connections.slice(-1)
-  assert.deepEqual([last?.closedBy, last?.closeCode], ['venue', 1012])
+test('connections can be ended with any code, and without a word', async () => {
+  for (const end of [
+    { code: 1012, reason: 'service restart' },
+    { code: 1006, reason: '' },
+  ]) {
+    const client = await connect(venue.urls.ws)
+    client.send(firstFrame(tokens.slice(0, 2)))
+    await client.until(() => client.frames.length === 1)
+    await venue.control({ closeConnections: end })
+    assert.deepEqual(await client.closed, end)
+    const [last] = (await venue.account()).connections.slice(-1)
+    assert.deepEqual([last?.closedBy, last?.closeCode], ['venue', end.code])
+  }
 })
 
 test('a client that does not read is ended, and the account says what it never got', async () => {
@@ -146,11 +152,13 @@ function maskedText(text: string): Buffer {
   return Buffer.concat([header, payload])
 }
 
-const REPLIES: readonly (readonly ['html' | '429' | '500' | '425' | 'empty', number, RegExp, string])[] = [
+const REPLIES: readonly (readonly [HttpFaultMode, number, RegExp, string])[] = [
   ['html', 520, /^<html>/, 'text/html; charset=UTF-8'],
   ['429', 429, /Too Many Requests/, 'application/json'],
   ['500', 500, /"error"/, 'application/json'],
   ['425', 425, /"error"/, 'application/json'],
+  ['502', 502, /"error"/, 'application/json'],
+  ['503', 503, /"error"/, 'application/json'],
   ['empty', 200, /^$/, 'application/json'],
 ]
 for (const [mode, status, body, type] of REPLIES) {

@@ -1,6 +1,27 @@
+import { type DataLimits, dataLimits, NO_LIMITS } from './data-limits.ts'
+
 /** What the venue does wrong on purpose. Each kind is asked at one place and counts what it cost. */
 
-export type HttpFaultMode = 'html' | '429' | '500' | '425' | 'empty' | 'hang' | 'reset'
+import type { Random } from '../core/random.ts'
+import { FrameFaults } from './frame-faults.ts'
+
+export const HTTP_FAULT_MODES = [
+  'html',
+  '425',
+  '429',
+  '500',
+  '502',
+  '503',
+  /** A good status with nothing behind it. */
+  'empty',
+  /** A well-formed answer that lists nothing and has no next page. */
+  'empty_page',
+  /** Everything on one page, whatever limit was asked for. */
+  'whole_page',
+  'hang',
+  'reset',
+] as const
+export type HttpFaultMode = (typeof HTTP_FAULT_MODES)[number]
 
 export interface HttpFault {
   /** Paths that start with this are hit, for example `/gamma/markets`. */
@@ -13,29 +34,61 @@ export interface HttpFault {
 }
 
 export interface FreezeTarget {
-  /** Connection numbers, or every one there is and will be. */
-  readonly connections?: readonly number[] | 'all'
-  /** Every frame about this token's market goes silent, on every connection. */
+  /** Connection numbers, every one there is and will be, or those there are now (with a token: that have it). */
+  readonly connections?: readonly number[] | 'all' | 'current'
+  /**
+   * Every frame about this token's market goes silent. With `connections` on those alone, where subscribing again does
+   * not help; otherwise on every connection, while a new subscription still gets its book.
+   */
   readonly token?: string
+}
+
+/** The faults in force and what they have cost. */
+export interface FaultCounts {
+  /** Requests answered wrongly, by mode. */
+  readonly http: Readonly<Partial<Record<HttpFaultMode, number>>>
+  readonly dropped: number
+  readonly repeated: number
+  readonly swapped: number
+  /** How far the venue's clock is ahead, seconds. */
+  readonly clockSkewSeconds: number
 }
 
 export interface HttpReply {
   readonly status: number
-  readonly body: string
+  readonly body: string | Buffer
+  /** The body comes a few bytes at a time, with so much time between them, ms. */
+  readonly dripMs?: number
   readonly headers?: Readonly<Record<string, string>>
 }
-
-export const HTTP_FAULT_MODES: readonly HttpFaultMode[] = ['html', '429', '500', '425', 'empty', 'hang', 'reset']
 
 const RULES_MAX = 100
 
 /** The faults in force. */
 export class Faults {
-  /** Requests answered wrongly so far. */
-  httpHits = 0
+  readonly frames: FrameFaults
+  clockSkewSeconds = 0
+  readonly #httpHits: Partial<Record<HttpFaultMode, number>> = {}
   #rules: { fault: HttpFault; left: number }[] = []
   #frozenConnections: ReadonlySet<number> | 'all' = new Set()
   readonly #frozenTokens = new Set<string>()
+  /** Of the Data API. */
+  data: DataLimits = NO_LIMITS
+  /** `<connection>/<token>`. */
+  readonly #frozenPairs = new Set<string>()
+
+  constructor(random: Random) {
+    this.frames = new FrameFaults(random)
+  }
+
+  get counts(): FaultCounts {
+    return { http: this.#httpHits, ...this.frames.counts, clockSkewSeconds: this.clockSkewSeconds }
+  }
+
+  /** Requests answered wrongly so far. */
+  get httpHits(): number {
+    return Object.values(this.#httpHits).reduce((sum, hits) => sum + hits, 0)
+  }
 
   addHttp(fault: HttpFault): void {
     if (this.#rules.length >= RULES_MAX) this.#rules.shift()
@@ -52,21 +105,32 @@ export class Faults {
     if (rule === undefined) return null
     rule.left -= 1
     if (rule.left <= 0) this.#rules = this.#rules.filter((one) => one !== rule)
-    this.httpHits += 1
+    const { mode } = rule.fault
+    this.#httpHits[mode] = (this.#httpHits[mode] ?? 0) + 1
     return rule.fault
   }
 
-  freeze(target: FreezeTarget): void {
-    if (target.connections === 'all') this.#frozenConnections = 'all'
-    else if (target.connections && this.#frozenConnections !== 'all') {
-      this.#frozenConnections = new Set([...this.#frozenConnections, ...target.connections])
+  /** False when these are no limits. */
+  limitData(changes: unknown): boolean {
+    const next = dataLimits(this.data, changes)
+    if (next !== null) this.data = next
+    return next !== null
+  }
+
+  /** `connections` as numbers, or all that there are and will be; undefined with a token: on every connection. */
+  freeze(token: string | undefined, connections: readonly number[] | 'all' | undefined): void {
+    if (token !== undefined && (connections === undefined || connections === 'all')) this.#frozenTokens.add(token)
+    else if (token !== undefined) for (const one of connections ?? []) this.#frozenPairs.add(`${one}/${token}`)
+    else if (connections === 'all') this.#frozenConnections = 'all'
+    else if (connections !== undefined && this.#frozenConnections !== 'all') {
+      this.#frozenConnections = new Set([...this.#frozenConnections, ...connections])
     }
-    if (target.token !== undefined) this.#frozenTokens.add(target.token)
   }
 
   unfreeze(): void {
     this.#frozenConnections = new Set()
     this.#frozenTokens.clear()
+    this.#frozenPairs.clear()
   }
 
   /** A frozen connection lives and answers PING, and says nothing else. */
@@ -74,31 +138,58 @@ export class Faults {
     return this.#frozenConnections === 'all' || this.#frozenConnections.has(connection)
   }
 
-  freezesTokens(tokens: readonly string[]): boolean {
-    return this.#frozenTokens.size > 0 && tokens.some((token) => this.#frozenTokens.has(token))
+  /** Whether this connection is told nothing of these tokens; `dump`: not even their books when it subscribes. */
+  freezesTokens(connection: number, tokens: readonly string[], what: 'frame' | 'dump' = 'frame'): boolean {
+    if (this.#frozenPairs.size > 0 && tokens.some((token) => this.#frozenPairs.has(`${connection}/${token}`)))
+      return true
+    if (what === 'dump' || this.#frozenTokens.size === 0) return false
+    return tokens.some((token) => this.#frozenTokens.has(token))
   }
 }
 
 const CDN_PAGE = '<html><head><title>error code: 520</title></head><body><h1>Error 520</h1></body></html>\n'
 
-/** What a fault answers; `hang` and `reset` answer nothing. */
-export function faultReply(fault: HttpFault): HttpReply | null {
+const ERRORS = {
+  '425': 'matching engine is restarting',
+  '429': 'Too Many Requests',
+  '500': 'error getting the orderbook',
+  '502': 'bad gateway',
+  '503': 'trading disabled',
+}
+
+/** What a fault answers; null where there is no answer or the right one in a wrong form. */
+export function faultReply(fault: HttpFault, path: string): HttpReply | null {
   const json = { 'content-type': 'application/json' }
   const retry: Record<string, string> =
     fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) }
   switch (fault.mode) {
     case 'html':
       return { status: 520, body: CDN_PAGE, headers: { 'content-type': 'text/html; charset=UTF-8', ...retry } }
-    case '429':
-      return { status: 429, body: '{"error":"Too Many Requests"}', headers: { ...json, ...retry } }
     case '425':
-      return { status: 425, body: '{"error":"matching engine is restarting"}', headers: { ...json, ...retry } }
+    case '429':
     case '500':
-      return { status: 500, body: '{"error":"error getting the orderbook"}', headers: { ...json, ...retry } }
+    case '502':
+    case '503': {
+      const body = JSON.stringify({ error: ERRORS[fault.mode] })
+      return { status: Number(fault.mode), body, headers: { ...json, ...retry } }
+    }
     case 'empty':
       return { status: 200, body: '', headers: json }
+    case 'empty_page':
+      return { status: 200, body: emptyPage(path), headers: json }
+    case 'whole_page':
     case 'hang':
     case 'reset':
       return null
   }
+}
+
+function emptyPage(path: string): string {
+  const listing = /^\/gamma\/(markets|events)\/keyset$/.exec(path)?.[1]
+  if (listing !== undefined) return `{"${listing}":[]}`
+  if (/^\/clob\/[a-z-]*markets$/.test(path)) return '{"limit":100,"count":0,"next_cursor":"LTE=","data":[]}'
+  if (path.startsWith('/data/v2/')) {
+    return '{"data":[],"pagination":{"limit":100,"offset":0,"has_more":false,"next_cursor":null}}'
+  }
+  return '[]'
 }

@@ -71,12 +71,20 @@ export function priceChangeFrame(market: SimMarket, change: LevelSet, state: Bat
   )
 }
 
+/** A change in one outcome's terms: buying at p is selling the other at 1 − p. */
+export function changeOf(change: LevelSet, outcome: Outcome): { price: string; size: string; side: 'BUY' | 'SELL' } {
+  return {
+    price: priceText(outcome === 0 ? change.units : PRICE_ONE - change.units),
+    size: sizeText(change.hundredths),
+    side: (outcome === 0) === (change.side === 'bid') ? 'BUY' : 'SELL',
+  }
+}
+
 function changeItem(market: SimMarket, change: LevelSet, outcome: Outcome, state: BatchState): string {
-  const price = priceText(outcome === 0 ? change.units : PRICE_ONE - change.units)
-  const side = (outcome === 0) === (change.side === 'bid') ? 'BUY' : 'SELL'
+  const { price, size, side } = changeOf(change, outcome)
   const { hash, bid, ask } = state[outcome]
   return (
-    `{"asset_id":"${market.tokens[outcome]}", "price":"${price}", "size":"${sizeText(change.hundredths)}"` +
+    `{"asset_id":"${market.tokens[outcome]}", "price":"${price}", "size":"${size}"` +
     `, "side":"${side}", "hash":"${hash}", "best_bid":"${bid}", "best_ask":"${ask}"}`
   )
 }

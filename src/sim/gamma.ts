@@ -12,11 +12,14 @@ export interface GammaParts {
   readonly world: World
   readonly account: Account
   readonly clock: Clock
+  /** The venue's own time, which may be wrong. Unix ms. */
+  venueMs(): number
   /** Markets served besides the simulated ones. */
   readonly extra: readonly Listed[]
 }
 
-export type GammaHandler = (path: string, query: URLSearchParams) => HttpReply
+/** `wholePage`: everything at once, whatever limit was asked for. */
+export type GammaHandler = (path: string, query: URLSearchParams, wholePage?: boolean) => HttpReply
 
 const URL_CHARS_MAX = 8_192
 const OFFSET_MAX = 10_000
@@ -33,7 +36,7 @@ export function createGamma(parts: GammaParts): GammaHandler {
   const listing = (): Listed[] => {
     for (let index = simulated.length; index < parts.world.markets.length; index += 1) {
       const market = parts.world.markets[index]
-      if (market) simulated.push(listMarket(market, parts.clock))
+      if (market) simulated.push(listMarket(market, parts.venueMs))
     }
     return parts.extra.length === 0 ? simulated : [...simulated, ...parts.extra]
   }
@@ -44,11 +47,11 @@ export function createGamma(parts: GammaParts): GammaHandler {
     })
   }
 
-  return (path, query) => {
+  return (path, query, wholePage = false) => {
     if (query.toString().length > URL_CHARS_MAX) return { status: 414, body: '<html>414 URI Too Long</html>' }
     if (path === '/markets/keyset' || path === '/events/keyset') {
       if (query.has('offset')) return invalid('offset is not allowed on keyset endpoints')
-      const page = keysetPage(select(listing(), query), query)
+      const page = keysetPage(select(listing(), query), query, wholePage ? Number.POSITIVE_INFINITY : undefined)
       if (page === null) return invalid('invalid cursor')
       return path === '/markets/keyset'
         ? envelope('markets', served(page.items), page)
@@ -91,8 +94,8 @@ function invalid(error: string): HttpReply {
   return { status: 422, body: JSON.stringify({ type: 'validation error', error }) }
 }
 
-function listMarket(market: SimMarket, clock: Clock): Listed {
-  const object = () => gammaMarket(market, clock.wallMs())
+function listMarket(market: SimMarket, venueMs: () => number): Listed {
+  const object = () => gammaMarket(market, venueMs())
   return {
     id: market.id,
     conditionId: market.conditionId,

@@ -29,8 +29,8 @@ export function select(all: readonly Listed[], query: URLSearchParams): Listed[]
   return all.filter((listed) => tests.every((keep) => keep(listed)))
 }
 
-/** A page after a cursor. null when the cursor cannot be read. */
-export function keysetPage(selected: Listed[], query: URLSearchParams): Page | null {
+/** A page after a cursor. null when the cursor cannot be read. `limit` in place of what was asked for. */
+export function keysetPage(selected: Listed[], query: URLSearchParams, limit = limitOf(query)): Page | null {
   const keys = orderKeys(selected, query)
   const direction = keys.length > 0 && query.get('ascending') === 'false' ? -1 : 1
   const after = readCursor(query.get('after_cursor'))
@@ -39,7 +39,6 @@ export function keysetPage(selected: Listed[], query: URLSearchParams): Page | n
   let entries = selected.map((listed) => ({ listed, key: keyOf(listed, keys) }))
   if (after !== null) entries = entries.filter((entry) => compare(entry.key, after) > 0)
   entries.sort((left, right) => compare(left.key, right.key))
-  const limit = limitOf(query)
   const page = entries.slice(0, limit)
   const last = page.at(-1)
   return {

@@ -11,7 +11,7 @@ export interface SimMarket {
   readonly id: string
   readonly conditionId: string
   readonly questionId: string
-  readonly question: string
+  question: string
   readonly slug: string
   readonly eventId: string
   readonly category: string

@@ -277,6 +277,25 @@ test('the Data API pages through the trades of a market, newest first', async ()
   assert.deepEqual(past.json, { error: 'max historical activity offset of 3000 exceeded' })
 })
 
+test('the Data API holds back what it is told to', async () => {
+  const rowsOf = async (path: string) => ((await get(`${venue.urls.data}${path}`)).json['data'] as unknown[]).length
+  const all = await rowsOf('/v2/trades?limit=1000')
+  assert.ok(all > 10)
+  await venue.control({ dataLimits: { pageRows: 7 } })
+  assert.equal(await rowsOf('/v2/trades?limit=1000'), 7)
+  await venue.control({ dataLimits: { pageRows: 1_000, delayMs: 3_600_000 } })
+  assert.equal(await rowsOf('/v2/trades?limit=1000'), 0)
+  await venue.control({ dataLimits: { v2: false } })
+  assert.equal((await get(`${venue.urls.data}/v2/trades`)).status, 404)
+  await venue.control({ dataLimits: { v1Offset: 5 } })
+  assert.deepEqual((await get(`${venue.urls.data}/trades?offset=6`)).json, {
+    error: 'max historical activity offset of 5 exceeded',
+  })
+  await assert.rejects(venue.control({ dataLimits: { delayMs: -1 } }), /delayMs/)
+  await venue.control({ dataLimits: {} })
+  assert.equal(await rowsOf('/v2/trades?limit=1000'), all)
+})
+
 async function linesOf(path: string): Promise<unknown[]> {
   const text = await (await fetch(`${new URL(venue.urls.gamma).origin}/sim/${path}`)).text()
   return text

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 import { EXIT, PermanentError } from '../core/errors.ts'
@@ -10,7 +16,10 @@ export interface HttpRequest {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
   readonly body: string
+  /** Everything on one page, whatever limit was asked for. */
+  readonly wholePage: boolean
 }
 
 /** A reply, or lines that are written one by one. */
@@ -34,6 +43,7 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024
 const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 const LINES_PER_WRITE = 500
 const KEEP_ALIVE_MS = 75_000
+const DRIP_BYTES = 8
 const CHANNEL_PATH = '/ws/market'
 
 /** One port for everything. Faults never reach `/sim`, so a test always keeps its handle. */
@@ -88,7 +98,7 @@ async function answer(parts: ServerParts, request: IncomingMessage, response: Se
     return
   }
   if (fault?.mode === 'hang') return
-  const spoilt = fault === null ? null : faultReply(fault)
+  const spoilt = fault === null ? null : faultReply(fault, path)
   if (spoilt !== null) {
     request.resume()
     write(response, spoilt)
@@ -99,8 +109,11 @@ async function answer(parts: ServerParts, request: IncomingMessage, response: Se
     write(response, { status: 413, body: '{"error":"Payload exceeds the limit"}' })
     return
   }
-  const reply = await parts.route({ method: request.method ?? 'GET', path, query, body })
+  const wholePage = fault?.mode === 'whole_page'
+  const { method = 'GET', headers } = request
+  const reply = await parts.route({ method, path, query, headers, body, wholePage })
   if ('lines' in reply) await writeLines(response, reply.lines)
+  else if (reply.dripMs !== undefined) drip(response, reply, reply.dripMs)
   else write(response, reply)
 }
 
@@ -117,6 +130,19 @@ async function readBody(request: IncomingMessage): Promise<string | null> {
 function write(response: ServerResponse, reply: HttpReply): void {
   response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers })
   response.end(reply.body)
+}
+
+/** A few bytes now and then, for as long as somebody listens. */
+function drip(response: ServerResponse, { status, headers, body }: HttpReply, dripMs: number): void {
+  response.writeHead(status, { ...headers })
+  const bytes = Buffer.from(body)
+  let at = 0
+  const timer = setInterval(() => {
+    response.write(bytes.subarray(at, at + DRIP_BYTES))
+    at += DRIP_BYTES
+    if (at >= bytes.length) response.end()
+  }, dripMs)
+  response.once('close', () => clearInterval(timer))
 }
 
 async function writeLines(response: ServerResponse, lines: Iterable<unknown>): Promise<void> {

@@ -5,26 +5,35 @@ import { Channel } from './channel.ts'
 import { createClob } from './clob.ts'
 import { ControlError, type ControlParts, type ControlResult, carryOut, noteLifecycle } from './control.ts'
 import { createData, type DataTrade } from './data.ts'
+import { shownTrades } from './data-limits.ts'
 import { priceText } from './decimal.ts'
 import { Engine, type EngineCounts } from './engine.ts'
-import { Faults, type HttpReply } from './faults.ts'
+import { type FaultCounts, Faults, type HttpReply } from './faults.ts'
 import type { Fill } from './frames.ts'
 import { createGamma, loadGammaFile } from './gamma.ts'
 import { gammaMarket } from './gamma-market.ts'
+import { purposeRandom } from './identity.ts'
+import { type Journal, openJournal } from './journal.ts'
 import type { Listed } from './listing.ts'
 import { restBook } from './market.ts'
+import { SimNews } from './news.ts'
 import type { VenueOptions } from './options.ts'
 import { type PlayedState, Player } from './player.ts'
 import { loadRecording } from './recording.ts'
 import { type HttpRequest, listen, type RouteReply } from './server.ts'
 import { createWorld, type World } from './world.ts'
+import { createYahoo } from './yahoo.ts'
 
-/** Where a running venue is reached. The first four are what a recorder is configured with. */
+/** Where a running venue is reached: what a recorder is configured with. */
 export interface VenueUrls {
   readonly gamma: string
   readonly clob: string
   readonly data: string
   readonly ws: string
+  /** The price API of assets. */
+  readonly yahoo: string
+  /** Feeds, pages and Hacker News. */
+  readonly news: string
 }
 
 /** The venue's own account in short; the long lists have addresses of their own. */
@@ -45,6 +54,7 @@ export interface AccountSummary {
     readonly books: number
     readonly httpFaults: number
   }
+  readonly faults: FaultCounts
   readonly requests: Readonly<Record<string, number>>
   readonly played: readonly PlayedState[]
 }
@@ -63,6 +73,7 @@ const TICK_MS = 4
 interface House extends ControlParts {
   readonly options: VenueOptions
   readonly player: Player | null
+  readonly journal: Journal | null
 }
 
 /** Opens the port and starts generating. */
@@ -82,6 +93,8 @@ export async function startVenue(options: VenueOptions, clock: Clock): Promise<V
       clob: `${base}/clob`,
       data: `${base}/data`,
       ws: `ws://${name}:${server.port}/ws/market`,
+      yahoo: `${base}/yahoo`,
+      news: `${base}/news`,
     },
     control: `${base}/sim/control`,
     account: () => summary(house),
@@ -92,6 +105,7 @@ export async function startVenue(options: VenueOptions, clock: Clock): Promise<V
       await house.player?.close()
       await server.close()
       house.files?.closeAll()
+      house.journal?.close()
     },
   }
 }
@@ -99,8 +113,10 @@ export async function startVenue(options: VenueOptions, clock: Clock): Promise<V
 function build(options: VenueOptions, clock: Clock, signal: AbortSignal): House {
   const world = createWorld(options, clock.wallMs())
   const account = new Account()
-  const faults = new Faults()
-  const files: FrameFiles | null = options.accountDir === null ? null : openFrameFiles(options.accountDir)
+  const faults = new Faults(purposeRandom(options.seed, 'faults'))
+  const { accountDir } = options
+  const files: FrameFiles | null = accountDir === null ? null : openFrameFiles(accountDir)
+  const journal = accountDir === null ? null : openJournal(accountDir, clock)
   const speed = options.playSpeed
   const player =
     options.play === null ? null : new Player({ recording: loadRecording(options.play), speed, clock, signal })
@@ -112,8 +128,12 @@ function build(options: VenueOptions, clock: Clock, signal: AbortSignal): House 
     }
   }
   const noted = notingWorld(world, { account, clock })
-  const engine = new Engine(options, noted, channel, clock.monotonicMs())
-  return { options, world: noted, account, faults, files, player, channel, engine, clock, signal }
+  const engine = new Engine(options, noted, channel, clock.monotonicMs(), journal)
+  const venueMs = () => clock.wallMs() + faults.clockSkewSeconds * 1_000
+  const yahoo = createYahoo(options.seed, clock)
+  const news = new SimNews(options.seed, clock)
+  const parts = { world: noted, account, faults, files, journal, channel, engine, yahoo, news, clock, venueMs, signal }
+  return { options, player, ...parts }
 }
 
 /** The same world, writing every later creation and resolution into the account. */
@@ -133,9 +153,9 @@ function notingWorld(world: World, parts: Pick<ControlParts, 'account' | 'clock'
   }
 }
 
-async function run({ engine, channel, clock }: House, signal: AbortSignal): Promise<void> {
+async function run({ engine, channel, clock, venueMs }: House, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    engine.advance(clock.wallMs(), () => clock.monotonicMs())
+    engine.advance(venueMs(), () => clock.monotonicMs())
     channel.tick()
     await clock.sleep(TICK_MS, signal)
   }
@@ -144,26 +164,30 @@ async function run({ engine, channel, clock }: House, signal: AbortSignal): Prom
 type Router = (request: HttpRequest) => RouteReply | Promise<RouteReply>
 
 function createRouter(house: House, extra: readonly Listed[]): Router {
-  const { world, account, clock } = house
-  const gamma = createGamma({ world, account, clock, extra })
+  const { world, account, clock, venueMs, yahoo, news } = house
+  const gamma = createGamma({ world, account, clock, venueMs, extra })
   const clob = clobOf(house, extra)
   const data = dataOf(house)
-  return ({ method, path, query, body }) => {
+  return ({ method, path, query, headers, body, wholePage }) => {
     const [, room, ...rest] = path.split('/')
     const inner = `/${rest.join('/')}`
     if (room !== 'sim') account.request(`${method} /${room}/${rest.slice(0, 2).join('/')}`.slice(0, 80))
-    if (room === 'gamma') return gamma(inner, query)
+    if (room === 'gamma') return gamma(inner, query, wholePage)
     if (room === 'clob') return clob(method, inner, query, body)
     if (room === 'data') return data(inner, query)
+    if (room === 'yahoo') return yahoo.handle(inner, query)
+    if (room === 'news') return news.handle(inner, query, headers)
+    if (path === '/robots.txt') return news.robots()
     return room === 'sim' ? simRoutes(house, method, inner, query, body) : notFound()
   }
 }
 
-function clobOf({ world, account, clock, player }: House, extra: readonly Listed[]) {
+function clobOf({ world, account, clock, venueMs, player }: House, extra: readonly Listed[]) {
   const byCondition = new Map(extra.map((listed) => [listed.conditionId, listed]))
   return createClob({
     account,
     clock,
+    venueMs,
     book(token) {
       const place = world.place(token)
       if (place === undefined) return player?.books.rest(token) ?? null
@@ -172,10 +196,10 @@ function clobOf({ world, account, clock, player }: House, extra: readonly Listed
     },
     market(conditionId) {
       const market = world.market(conditionId)
-      return market ? gammaMarket(market, clock.wallMs()) : byCondition.get(conditionId)?.object()
+      return market ? gammaMarket(market, venueMs()) : byCondition.get(conditionId)?.object()
     },
     markets: () => [
-      ...world.markets.map((market) => gammaMarket(market, clock.wallMs())),
+      ...world.markets.map((market) => gammaMarket(market, venueMs())),
       ...extra.map((listed) => listed.object()),
     ],
     conditionOf: (token) =>
@@ -187,13 +211,15 @@ function clobOf({ world, account, clock, player }: House, extra: readonly Listed
   })
 }
 
-function dataOf({ world, player }: House) {
+function dataOf({ world, player, faults, venueMs }: House) {
   return createData({
+    limits: () => faults.data,
     trades(conditionIds) {
       const fills = conditionIds === null ? world.fills() : conditionIds.flatMap((id) => world.fills(id))
       const played = (player?.trades ?? []).filter((trade) => conditionIds?.includes(trade.market) ?? true)
       const trades = [...played, ...fills.map(dataTrade)]
-      return trades.sort((left, right) => left.sequence - right.sequence)
+      trades.sort((left, right) => left.sequence - right.sequence)
+      return shownTrades(trades, faults.data, venueMs())
     },
     payouts(conditionId) {
       const market = world.market(conditionId)
@@ -225,11 +251,12 @@ async function simRoutes(
   query: URLSearchParams,
   body: string,
 ): Promise<RouteReply> {
-  const { account, files, world } = house
+  const { account, files, journal, faults, world, yahoo, news } = house
   if (method === 'POST' && path === '/control') return control(house, body)
   switch (path) {
     case '/account':
       files?.flush()
+      journal?.flush()
       return json(200, summary(house))
     case '/account/trades':
       return { lines: account.trades(Number(query.get('after') ?? 0)) }
@@ -237,8 +264,16 @@ async function simRoutes(
       return { lines: world.fills().map((fill) => ({ fill: fill.sequence, ...plainFill(fill) })) }
     case '/account/prices':
       return { lines: account.prices.items }
+    case '/account/dropped':
+      return { lines: faults.frames.dropped.items }
     case '/account/books':
       return { lines: account.books.items }
+    case '/account/quotes':
+      return { lines: yahoo.served.items }
+    case '/account/news':
+      return { lines: news.served() }
+    case '/account/stories':
+      return { lines: news.stories() }
     case '/state':
       return json(200, state(house, query))
     default:
@@ -290,7 +325,8 @@ function summary({ account, engine, faults, options, clock, player }: House): Ac
   const connections = account.connections.items
   const { prices, books, lifecycle } = account
   const sum = (key: 'frames' | 'bytes') => connections.reduce((total, connection) => total + connection[key], 0)
-  const forgotten = account.tradesForgotten + prices.dropped + books.dropped + lifecycle.dropped
+  const forgotten =
+    account.tradesForgotten + prices.dropped + books.dropped + lifecycle.dropped + faults.frames.dropped.dropped
   return {
     seed: options.seed,
     nowMs: clock.wallMs(),
@@ -306,6 +342,7 @@ function summary({ account, engine, faults, options, clock, player }: House): Ac
       books: books.total,
       httpFaults: faults.httpHits,
     },
+    faults: faults.counts,
     requests: Object.fromEntries(account.requests),
     played: player?.states ?? [],
   }

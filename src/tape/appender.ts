@@ -19,16 +19,19 @@ export interface PackAppenderOptions {
   readonly packDelayMs: number
   /** Bytes taken and not yet synced, beyond which nothing is taken. */
   readonly pendingBytes: number
-  /** Bytes taken and not yet synced, beyond which records are not kept for the readers. */
+  /** Bytes taken and not yet synced, beyond which records are kept neither for the readers nor to be sent again. */
   readonly cacheBytes: number
   readonly send: (pack: PackMessage) => void
-  /** Whether there is a reader at all: otherwise no record is kept. */
+  /** Whether there is a reader at all: otherwise no record is handed over. */
   readonly isFollowed: () => boolean
 }
 
 /** A pack on its way to the medium. */
 interface Sent {
+  /** null when memory was too short to keep them. */
   readonly records: readonly TapeRecord[] | null
+  /** Whether there was a reader when the pack was sent: it has missed nothing before it. */
+  readonly followed: boolean
   readonly frames: number
   readonly payloadBytes: number
   /** What it costs in memory. */
@@ -91,7 +94,7 @@ export class PackAppender implements TapeAppender {
 
   mark(connection: string, atUs: number, mark: MarkKind, detail: Readonly<Record<string, unknown>>): boolean {
     const json = JSON.stringify(detail)
-    const payload = Buffer.from(`${mark}\n${json}`)
+    const payload = markPayload(mark, json)
     if (!this.#takes(payload.length, atUs)) return false
     this.#pack.addMark(connection, atUs, payload)
     this.#added(payload.length, { kind: 'mark', atUs, connection, mark, detail: JSON.parse(json) })
@@ -136,7 +139,24 @@ export class PackAppender implements TapeAppender {
       this.#flushWaiters.shift()?.resolve()
     }
     this.#wakeIfAccepting()
-    return sent.map((pack, index) => ({ ...pack, end: ends[index] as TapePosition }))
+    return sent.map((pack, index) => {
+      const { frames, payloadBytes, bytes, followed } = pack
+      return { frames, payloadBytes, bytes, records: followed ? pack.records : null, end: ends[index] as TapePosition }
+    })
+  }
+
+  /** Whether everything that was sent and is not accepted is still in memory. */
+  get canSendAgain(): boolean {
+    return this.#sent.every(({ records }) => records !== null)
+  }
+
+  /** Sends what is not accepted to another thread, in packs as before. Returns how many. */
+  sendAgain(): number {
+    for (const { records } of this.#sent) {
+      assert(records !== null, 'what is sent again is in memory')
+      this.#options.send(packOf(records).message())
+    }
+    return this.#sent.length
   }
 
   /** Nothing is taken until `recovered`. */
@@ -193,9 +213,9 @@ export class PackAppender implements TapeAppender {
     if (this.#records.length === 0) return
     const { cacheBytes, packBytes, send, isFollowed } = this.#options
     const message = this.#pack.message()
-    const keep = isFollowed() && this.#pendingBytes <= cacheBytes
     this.#sent.push({
-      records: keep ? this.#records : null,
+      records: this.#pendingBytes <= cacheBytes ? this.#records : null,
+      followed: isFollowed(),
       frames: this.#frames,
       payloadBytes: this.#payloadBytes,
       bytes: this.#payloadBytes + this.#records.length * RECORD_OVERHEAD,
@@ -212,6 +232,24 @@ export class PackAppender implements TapeAppender {
     if (!this.accepting) return
     for (const wake of [...this.#acceptWaiters]) wake()
   }
+}
+
+function packOf(records: readonly TapeRecord[]): Pack {
+  const payloads = records.map((record) =>
+    record.kind === 'frame' ? record.payload : markPayload(record.mark, JSON.stringify(record.detail)),
+  )
+  const bytes = payloads.reduce((sum, payload) => sum + packBytesFor(payload.length), 0)
+  const pack = new Pack(new ArrayBuffer(bytes))
+  records.forEach(({ kind, connection, atUs }, index) => {
+    const payload = payloads[index] as Buffer
+    if (kind === 'frame') pack.addFrame(connection, atUs, payload)
+    else pack.addMark(connection, atUs, payload)
+  })
+  return pack
+}
+
+function markPayload(mark: MarkKind, detail: string): Buffer {
+  return Buffer.from(`${mark}\n${detail}`)
 }
 
 function notSynced(trouble: string): TransientError {

@@ -28,12 +28,11 @@ interface Segment extends SegmentName {
 /** The catalogue of the process that writes: kept current by what the writing thread reports. */
 export class LiveCatalogue implements Catalogue {
   readonly #segments: Segment[] = []
-  readonly #deleted: Set<string>
+  #deleted = new Set<string>()
   #end: TapePosition | null = null
 
   constructor(segments: readonly KnownSegment[], deleted: readonly string[]) {
-    this.#deleted = new Set(deleted)
-    for (const segment of segments) this.#add(segment.name, segment)
+    this.replace(segments, deleted)
     const last = segments.at(-1)
     if (last !== undefined) this.#end = { segment: last.name, offset: last.bytes, line: last.lines }
   }
@@ -41,6 +40,13 @@ export class LiveCatalogue implements Catalogue {
   /** The position after the last accepted line; null while the tape is empty. */
   get end(): TapePosition | null {
     return this.#end
+  }
+
+  /** A new thread has looked at the files; the accepted end stays where it is. */
+  replace(segments: readonly KnownSegment[], deleted: readonly string[]): void {
+    this.#segments.length = 0
+    this.#deleted = new Set(deleted)
+    for (const segment of segments) this.#add(segment.name, segment)
   }
 
   get count(): number {

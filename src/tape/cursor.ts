@@ -25,8 +25,11 @@ export interface BatchLimits {
 
 /** Bytes of a segment in order, from wherever they are kept. */
 interface ByteSource {
-  /** The next bytes, none of them at or after `limit`; null when there are none now. */
-  read(limit: number): Promise<Buffer | null>
+  /**
+   * `rest`, which was read before and in which no line ends, and the bytes after it: up to the end of a line at least,
+   * if there is one before `limit`. A long line is put together once. Null when there is nothing after `rest` now.
+   */
+  read(limit: number, rest: Buffer): Promise<Buffer | null>
   close(): Promise<void>
 }
 
@@ -59,9 +62,9 @@ export class SegmentCursor {
   async next(end: number | 'open', limits: BatchLimits): Promise<Lines | null> {
     const limit = end === 'open' ? Number.MAX_SAFE_INTEGER : end
     while (this.#rest.indexOf(NEWLINE) < 0) {
-      const chunk = await this.#source.read(limit)
-      if (chunk === null) return end === 'open' || this.#offset >= end ? null : this.#skipTo(end)
-      this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+      const read = await this.#source.read(limit, this.#rest)
+      if (read === null) return end === 'open' || this.#offset >= end ? null : this.#skipTo(end)
+      this.#rest = read
     }
     return this.#split(limits)
   }
@@ -113,13 +116,41 @@ class PlainSource implements ByteSource {
     this.#offset = offset
   }
 
-  async read(limit: number): Promise<Buffer | null> {
+  async read(limit: number, rest: Buffer): Promise<Buffer | null> {
     const wanted = Math.min(CHUNK_BYTES, limit - this.#offset)
     if (wanted <= 0) return null
-    const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, this.#offset)
+    // Where the line ends is looked up first: a long one is then read into a buffer of its size, and never copied.
+    const more = rest.length < CHUNK_BYTES ? wanted : await this.#lengthOfLine(limit)
+    if (more === 0) return null
+    const bytes = Buffer.allocUnsafeSlow(rest.length + more)
+    rest.copy(bytes)
+    const bytesRead = await this.#fill(bytes.subarray(rest.length), this.#offset)
     if (bytesRead === 0) return null
     this.#offset += bytesRead
-    return buffer.subarray(0, bytesRead)
+    return bytes.subarray(0, rest.length + bytesRead)
+  }
+
+  /** From the offset to the end of the line, or of what may be read. */
+  async #lengthOfLine(limit: number): Promise<number> {
+    const scratch = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let length = 0; ; ) {
+      const wanted = Math.min(CHUNK_BYTES, limit - this.#offset - length)
+      const bytesRead = wanted <= 0 ? 0 : await this.#fill(scratch.subarray(0, wanted), this.#offset + length)
+      const end = scratch.subarray(0, bytesRead).indexOf(NEWLINE)
+      if (end >= 0 || bytesRead === 0) return length + end + 1
+      length += bytesRead
+    }
+  }
+
+  /** Returns how much there was. */
+  async #fill(target: Buffer, offset: number): Promise<number> {
+    let filled = 0
+    while (filled < target.length) {
+      const { bytesRead } = await this.#file.read(target, filled, target.length - filled, offset + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return filled
   }
 
   async close(): Promise<void> {
@@ -143,17 +174,21 @@ class CompressedSource implements ByteSource {
     this.#chunks = compressed.pipe(this.#stream)[Symbol.asyncIterator]()
   }
 
-  async read(limit: number): Promise<Buffer | null> {
+  async read(limit: number, rest: Buffer): Promise<Buffer | null> {
+    const parts = [rest]
     for (;;) {
       const { value, done } = await this.#nextChunk()
-      if (done === true) return null
+      if (done === true) break
       const start = this.#position
       this.#position += value.length
       if (this.#position <= this.#offset) continue
       const bytes = value.subarray(Math.max(0, this.#offset - start), Math.max(0, limit - start))
-      if (bytes.length === 0) return null
-      return bytes
+      if (bytes.length === 0) break
+      parts.push(bytes)
+      if (bytes.indexOf(NEWLINE) >= 0) break
     }
+    if (parts.length === 1) return null
+    return rest.length === 0 && parts.length === 2 ? (parts[1] as Buffer) : Buffer.concat(parts)
   }
 
   /** Where the compressed data is damaged, the readable part ends. */

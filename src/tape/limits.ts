@@ -23,7 +23,8 @@ export const DEFAULT_TAPE_LIMITS: TapeLimits = {
   packBytes: 1 << 20,
   packDelayMs: 100,
   pendingBytes: 64 << 20,
-  cacheBytes: 16 << 20,
+  // The largest frame and some: one of them must not send the reader to the disk.
+  cacheBytes: 24 << 20,
   segmentBytes: 64 << 20,
   segmentMs: 15 * 60_000,
   diskBatchBytes: 1 << 20,

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { MarkKind, TapeRecord } from '../core/tape.ts'
+import { readEscaped } from './escape.ts'
 
 const AT = Buffer.from('{"at":')
 const CONNECTION = Buffer.from(',"conn":"')
@@ -63,8 +64,8 @@ interface Head {
 function readBody(bytes: Buffer, start: number, end: number, head: Head): TapeRecord | null {
   if (matches(bytes, start, end, FRAME)) return frame(head, bytes.subarray(start + FRAME.length, end))
   if (matches(bytes, start, end, TEXT)) {
-    const text = parseJson(bytes.toString('utf8', start + TEXT.length, end))
-    return typeof text === 'string' ? frame(head, Buffer.from(text)) : null
+    const payload = readEscaped(bytes, start + TEXT.length, end)
+    return payload === null ? null : frame(head, payload)
   }
   if (matches(bytes, start, end, BASE64)) {
     const text = parseJson(bytes.toString('utf8', start + BASE64.length, end))

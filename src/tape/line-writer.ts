@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import { escapedLength, writeEscaped } from './escape.ts'
 import { isJsonLine } from './json-check.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
@@ -14,6 +15,8 @@ const LINE_OVERHEAD = 64
 const USUAL_BYTES = 2 << 20
 /** A buffer that a burst has made larger than this is given back. */
 const MOST_KEPT_BYTES = 16 << 20
+/** A multiple of three: only the last piece may be padded. */
+const BASE64_PIECE_BYTES = 3 << 16
 
 /** A connection as its lines need it. */
 export interface LineConnection {
@@ -50,8 +53,8 @@ export class LineWriter {
     const stored = length > 0 && payload[length - 1] === NEWLINE ? payload.subarray(0, length - 1) : payload
     if (isUtf8(stored)) {
       if (isJsonLine(stored, 0, stored.length)) this.#json(atUs, connection, stored)
-      else this.#line(atUs, connection, crc32(payload), `text":${JSON.stringify(asBuffer(payload).toString())}`)
-    } else this.#line(atUs, connection, crc32(payload), `base64":"${asBuffer(payload).toString('base64')}"`)
+      else this.#text(atUs, connection, payload)
+    } else this.#base64(atUs, connection, payload)
   }
 
   /** `detail` is a JSON object as text on one line; the line's CRC covers it. */
@@ -81,12 +84,34 @@ export class LineWriter {
     this.#end = end + 2
   }
 
+  /** Byte by byte: what is largest in this form would otherwise be several texts of 100 MB for a moment. */
+  #text(atUs: number, connection: LineConnection, payload: Uint8Array): void {
+    const head = headOf(atUs, connection, crc32(payload), 'text":"')
+    this.#reserve(Buffer.byteLength(head) + escapedLength(payload) + LINE_OVERHEAD)
+    this.#write(head)
+    this.#end = writeEscaped(payload, this.#out, this.#end)
+    this.#write('"}\n')
+  }
+
+  #base64(atUs: number, connection: LineConnection, payload: Uint8Array): void {
+    const head = headOf(atUs, connection, crc32(payload), 'base64":"')
+    this.#reserve(Buffer.byteLength(head) + Math.ceil(payload.length / 3) * 4 + LINE_OVERHEAD)
+    this.#write(head)
+    for (let at = 0; at < payload.length; at += BASE64_PIECE_BYTES) {
+      this.#write(asBuffer(payload.subarray(at, at + BASE64_PIECE_BYTES)).toString('base64'))
+    }
+    this.#write('"}\n')
+  }
+
   /** A line that is rare enough to be made of text. */
   #line(atUs: number, connection: LineConnection, crc: number, content: string): void {
-    const hex = crc.toString(16).padStart(8, '0')
-    const line = `{"at":${atUs},"conn":${connection.json},"crc":"${hex}","${content}}\n`
+    const line = `${headOf(atUs, connection, crc, content)}}\n`
     this.#reserve(Buffer.byteLength(line))
-    this.#end += this.#out.write(line, this.#end)
+    this.#write(line)
+  }
+
+  #write(text: string): void {
+    this.#end += this.#out.write(text, this.#end)
   }
 
   #reserve(bytes: number): void {
@@ -95,6 +120,10 @@ export class LineWriter {
     this.#out.copy(grown, 0, 0, this.#end)
     this.#out = grown
   }
+}
+
+function headOf(atUs: number, connection: LineConnection, crc: number, content: string): string {
+  return `{"at":${atUs},"conn":${connection.json},"crc":"${crc.toString(16).padStart(8, '0')}","${content}`
 }
 
 /** Sixteen digits in two halves, so that the divisions stay within 32 bits. */

@@ -28,6 +28,8 @@ export interface WriterData {
   readonly diskModule: string | null
   /** Handed to that module's `disk` as it is. */
   readonly diskOptions: unknown
+  /** Set when an earlier thread of this process has died: what it wrote after the last accepted line is taken back. */
+  readonly goOnAfter: { readonly end: TapePosition | null } | null
 }
 
 /** To the writing thread. */

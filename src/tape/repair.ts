@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { describeError } from '../core/errors.ts'
+import type { TapePosition } from '../core/tape.ts'
 import type { Disk } from './disk.ts'
 import {
   bootPath,
+  compareSegments,
   compressedPath,
   isMissing,
   listSegments,
@@ -44,6 +46,20 @@ export function repair(root: string, disk: Disk, manifest: Manifest, report: Rep
     }
   }
   return { segments, damagedLines }
+}
+
+/**
+ * Takes back what a dead thread had written without its process knowing that it was synced: those lines are going to be
+ * written again. `end` is the position after the last line that was accepted, null when none was.
+ */
+export function cutUnaccepted(root: string, disk: Disk, manifest: Manifest, end: TapePosition | null): void {
+  const last = end === null ? null : parseSegmentName(end.segment)
+  for (const files of listSegments(root)) {
+    if (manifest.entries.get(files.name)?.closed) continue
+    const order = last === null ? 1 : compareSegments(files, last)
+    if (order > 0) disk.remove(plainPath(root, files.name))
+    else if (order === 0 && end !== null) disk.truncate(plainPath(root, files.name), end.offset)
+  }
 }
 
 /** A number larger than that of every boot before, kept on the medium. */

@@ -20,7 +20,7 @@ export interface Scan {
   readonly sha256: string
 }
 
-/** Adds up chunk after chunk of a segment. */
+/** Adds up chunk after chunk of a segment; keeps nothing of a chunk but copies. */
 export class Scanner {
   readonly #reader = new LineReader()
   readonly #hash = createHash('sha256')
@@ -32,18 +32,23 @@ export class Scanner {
     firstAtUs: null,
     lastAtUs: null,
   }
-  #rest: Buffer = Buffer.alloc(0)
+  /** The beginning of a line that has not ended. */
+  #rest: Buffer[] = []
   /** Lines with zero blocks in them since the last line that may stay, each with its newline. */
   #doubtful: Buffer[] = []
 
   add(chunk: Buffer): void {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    if (chunk.indexOf(NEWLINE) < 0) {
+      if (chunk.length > 0) this.#rest.push(Buffer.from(chunk))
+      return
+    }
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([...this.#rest, chunk])
     let start = 0
     for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
       this.#line(bytes, start, end)
       start = end + 1
     }
-    this.#rest = Buffer.from(bytes.subarray(start))
+    this.#rest = start < bytes.length ? [Buffer.from(bytes.subarray(start))] : []
   }
 
   finish(): Scan {
@@ -51,7 +56,7 @@ export class Scanner {
     return {
       ...this.#kept,
       sha256: this.#hash.copy().digest('hex'),
-      tornBytes: doubtfulBytes + this.#rest.length,
+      tornBytes: doubtfulBytes + this.#rest.reduce((sum, part) => sum + part.length, 0),
       tornLines: this.#doubtful.length + (this.#rest.length > 0 ? 1 : 0),
     }
   }
@@ -82,13 +87,31 @@ export class Scanner {
   }
 }
 
+/** The SHA-256 of a file's first bytes, hex. */
+export function hashFile(path: string, bytes: number): string {
+  const hash = createHash('sha256')
+  const file = openSync(path, 'r')
+  try {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let done = 0; done < bytes; ) {
+      const length = readSync(file, chunk, 0, Math.min(CHUNK_BYTES, bytes - done), null)
+      if (length === 0) throw new Error(`${path} is shorter than ${bytes} bytes`)
+      hash.update(chunk.subarray(0, length))
+      done += length
+    }
+    return hash.digest('hex')
+  } finally {
+    closeSync(file)
+  }
+}
+
 /** Scans a plain segment on this thread. */
 export function scanFile(path: string): Scan {
   const scanner = new Scanner()
   const file = openSync(path, 'r')
   try {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
     for (;;) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
       const length = readSync(file, chunk, 0, CHUNK_BYTES, null)
       if (length === 0) return scanner.finish()
       scanner.add(chunk.subarray(0, length))

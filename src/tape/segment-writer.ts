@@ -3,7 +3,7 @@ import type { Disk } from './disk.ts'
 import { plainPath, segmentFolder, segmentName } from './layout.ts'
 import type { Manifest } from './manifest.ts'
 import type { KnownSegment, Now } from './protocol.ts'
-import { scanFile } from './scan.ts'
+import { hashFile } from './scan.ts'
 
 /** The lines of one pack. */
 export interface Lines {
@@ -99,7 +99,7 @@ export class SegmentWriter {
       const segment = this.#open
       if (segment === null) return
       // At full speed the hash costs too much here and the compressing thread computes it; now nothing is waiting.
-      this.#record(segment, scanFile(plainPath(this.#options.root, segment.name)).sha256)
+      this.#record(segment, hashFile(plainPath(this.#options.root, segment.name), segment.bytes))
       this.#open = null
       closeQuietly(this.#options.disk, segment.file)
     })

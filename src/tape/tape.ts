@@ -1,4 +1,3 @@
-import type { Worker } from 'node:worker_threads'
 import type { Clock } from '../core/clock.ts'
 import { assertNever, describeError, EXIT, PermanentError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
@@ -19,8 +18,9 @@ import type {
   WriterRequest,
 } from './protocol.ts'
 import { readBack } from './read-back.ts'
-import { spawnThread } from './spawn.ts'
+import { newStatus } from './tape-status.ts'
 import { TapeWalker } from './walker.ts'
+import { createDeathCount, startWriter, type WriterThread } from './writer-thread.ts'
 
 export interface TapeOptions {
   /** Holds one folder per stream. */
@@ -29,8 +29,11 @@ export interface TapeOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly limits?: Partial<TapeLimits>
-  /** The writing thread has died, which only a bug can do: nothing is accepted any more until the next start. */
-  readonly onDeath?: (error: Error) => void
+  /**
+   * The writing thread has died, which only a bug can do, and could not be started again without losing something:
+   * nothing is accepted any more until the next start of the process.
+   */
+  readonly onDeath?: (error: PermanentError) => void
   /** A module that exports `createDisk(options)`, in place of the real disk; for tests. */
   readonly disk?: { readonly module: string; readonly options: unknown }
 }
@@ -46,6 +49,8 @@ export interface Tape {
   readBack(position: TapePosition, spanUs: number): AsyncIterable<readonly TapeRecord[]>
   /** Uncompressed bytes from a position to the accepted end. */
   behind(position: TapePosition | null): number
+  /** False while something was appended that readers have not been given. */
+  readonly settled: boolean
   status(): TapeStatus
   /** Deletes old segments that lie wholly before `taken`; null deletes nothing. */
   retain(rule: { maxAgeMs: number; maxBytes: number; taken: TapePosition | null }): Promise<RetentionResult>
@@ -70,31 +75,14 @@ export async function openTape(options: TapeOptions): Promise<Tape> {
     segmentMs: limits.segmentMs,
     diskModule: options.disk?.module ?? null,
     diskOptions: options.disk?.options ?? null,
+    goOnAfter: null,
   }
-  const thread = spawnThread('writer-worker', data)
-  const ready = await started(thread, options)
-  return new OpenTape(options, limits, root, thread, ready)
-}
-
-type Ready = Extract<WriterReply, { type: 'ready' }>
-
-function started(thread: Worker, options: TapeOptions): Promise<Ready> {
-  return new Promise((resolve, reject) => {
-    const take = (reply: WriterReply) => {
-      if (reply.type === 'report') options.log[reply.level](reply.context, reply.message)
-      if (reply.type !== 'ready') return
-      done()
-      resolve(reply)
-    }
-    const fail = (error: unknown) => {
-      done()
-      const message = `the tape in ${options.directory} cannot be opened: ${describeError(error)}`
-      reject(new PermanentError(message, { cause: error, exitCode: EXIT.cannotCreate }))
-    }
-    const ended = () => fail(new Error('its thread ended'))
-    const done = () => thread.off('message', take).off('error', fail).off('exit', ended)
-    thread.on('message', take).on('error', fail).on('exit', ended)
-  })
+  try {
+    return new OpenTape(options, limits, data, await startWriter(data, options.log))
+  } catch (error) {
+    const message = `the tape in ${options.directory} cannot be opened: ${describeError(error)}`
+    throw new PermanentError(message, { cause: error, exitCode: EXIT.cannotCreate })
+  }
 }
 
 class OpenTape implements Tape {
@@ -102,28 +90,34 @@ class OpenTape implements Tape {
   readonly boot: number
   readonly #options: TapeOptions
   readonly #limits: TapeLimits
+  readonly #data: WriterData
   readonly #root: string
-  readonly #thread: Worker
   readonly #catalogue: LiveCatalogue
-  readonly #compressor: Compressor
   readonly #followers = new Set<Follower>()
   readonly #damaged = new Set<string>()
   readonly #retentions = new Map<number, (result: RetentionResult) => void>()
   readonly #stop = new AbortController()
   readonly #status: TapeStatus
+  #thread: WriterThread
+  #compressor = new Compressor()
   #failures = 0
   #dead = false
+  readonly #diesTooOften: () => boolean
+  #restarting: Promise<void> | null = null
   /** Segments whose compression did not work out; tried again at the next idle check. */
   #uncompressed: KnownSegment[] = []
   #closing: Promise<void> | null = null
   #ended: (trouble: string | null) => void = () => {}
 
-  constructor(options: TapeOptions, limits: TapeLimits, root: string, thread: Worker, ready: Ready) {
+  constructor(options: TapeOptions, limits: TapeLimits, data: WriterData, thread: WriterThread) {
+    const { ready } = thread
     this.#options = options
     this.#limits = limits
-    this.#root = root
+    this.#data = data
+    this.#root = data.root
     this.#thread = thread
     this.boot = ready.boot
+    this.#diesTooOften = createDeathCount(options.clock)
     this.#catalogue = new LiveCatalogue(ready.segments, ready.deleted)
     this.#status = newStatus(ready.damagedLines)
     this.appender = new PackAppender({
@@ -132,11 +126,7 @@ class OpenTape implements Tape {
       send: (pack) => this.#post({ type: 'pack', pack, now: this.#now() }, [pack.buffer]),
       isFollowed: () => this.#followers.size > 0,
     })
-    this.#compressor = new Compressor()
-    for (const segment of ready.segments) this.#compress(segment)
-    thread.on('message', (reply: WriterReply) => this.#take(reply))
-    thread.on('error', (error) => this.#died(describeError(error)))
-    thread.on('exit', () => this.#died('its thread ended'))
+    this.#listen(thread)
     void this.#checkIdle()
   }
 
@@ -163,6 +153,10 @@ class OpenTape implements Tape {
 
   behind(position: TapePosition | null): number {
     return this.#catalogue.bytesAfter(position)
+  }
+
+  get settled(): boolean {
+    return this.appender.pendingBytes === 0
   }
 
   status(): TapeStatus {
@@ -196,6 +190,7 @@ class OpenTape implements Tape {
 
   async #close(): Promise<void> {
     this.#stop.abort()
+    await this.#restarting
     await this.#compressor.close()
     if (!this.#dead) {
       const ended = new Promise<string | null>((resolve) => {
@@ -211,7 +206,7 @@ class OpenTape implements Tape {
     }
     this.#status.state = 'closed'
     await Promise.all([...this.#followers].map((follower) => follower.close()))
-    await this.#thread.terminate()
+    await this.#thread.end()
   }
 
   #walker(from: TapePosition | null, catalogue: Catalogue = this.#catalogue): TapeWalker {
@@ -287,7 +282,7 @@ class OpenTape implements Tape {
   async #retry(): Promise<void> {
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(10, this.#failures - 1))
     await this.#options.clock.sleep(delayMs, this.#stop.signal)
-    if (this.#closing === null) this.#post({ type: 'retry', now: this.#now() })
+    if (this.#closing === null && this.#status.state === 'failed') this.#post({ type: 'retry', now: this.#now() })
   }
 
   #recovered(): void {
@@ -298,23 +293,70 @@ class OpenTape implements Tape {
     this.appender.recovered()
   }
 
+  #listen(thread: WriterThread): void {
+    for (const segment of thread.ready.segments) this.#compress(segment)
+    thread.listen(
+      (reply) => this.#take(reply),
+      (trouble) => this.#died(trouble),
+    )
+  }
+
   #died(trouble: string): void {
     if (this.#dead || this.#status.state === 'closed') return
     this.#dead = true
-    this.#options.log.fatal({ trouble }, `the tape's thread is gone: ${trouble}`)
+    this.#failures = 0
     this.#status.state = 'failed'
-    this.#status.trouble = trouble
-    this.appender.failed(trouble)
+    this.#status.trouble = `its thread is gone: ${trouble}`
+    this.appender.failed(this.#status.trouble)
     this.#ended(trouble)
     for (const resolve of this.#retentions.values()) resolve({ segments: 0, bytes: 0, trouble })
     this.#retentions.clear()
-    this.#options.onDeath?.(new Error(`the tape's thread is gone: ${trouble}`))
+    if (this.#closing !== null) return
+    const reason = this.#reasonToGiveUp()
+    if (reason !== null) this.#giveUp(trouble, reason)
+    else this.#restarting = this.#restart(trouble)
+  }
+
+  #reasonToGiveUp(): string | null {
+    if (this.#diesTooOften()) return 'it dies again and again'
+    return this.appender.canSendAgain ? null : 'it held more than memory keeps'
+  }
+
+  /** Another thread goes on after the last accepted line, in a new segment, with what the dead one had not synced. */
+  async #restart(trouble: string): Promise<void> {
+    const { log } = this.#options
+    log.error({ trouble }, `the tape's thread is gone and started again: ${trouble}`)
+    try {
+      await this.#compressor.close()
+      this.#thread = await startWriter({ ...this.#data, goOnAfter: { end: this.#catalogue.end } }, log)
+    } catch (error) {
+      return this.#giveUp(trouble, describeError(error))
+    }
+    const { segments, deleted, damagedLines } = this.#thread.ready
+    this.#dead = false
+    this.#status.damagedLines += damagedLines
+    this.#catalogue.replace(segments, deleted)
+    this.#compressor = new Compressor()
+    this.#uncompressed = []
+    this.#listen(this.#thread)
+    const again = this.appender.sendAgain()
+    log.warn({ packs: again }, 'the tape is written by a new thread')
+    this.#status.state = 'ok'
+    this.#status.trouble = null
+    this.appender.recovered()
+  }
+
+  #giveUp(trouble: string, reason: string): void {
+    const message = `the tape's thread is gone (${trouble}) and cannot be started again: ${reason}`
+    this.#options.log.fatal({ trouble }, message)
+    this.#options.onDeath?.(new PermanentError(message, { exitCode: EXIT.internal }))
   }
 
   async #checkIdle(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#options.clock.sleep(IDLE_CHECK_MS, this.#stop.signal)
-      if (this.#stop.signal.aborted || this.#dead) return
+      if (this.#stop.signal.aborted) return
+      if (this.#dead) continue
       this.#post({ type: 'idle', now: this.#now() })
       for (const segment of this.#uncompressed.splice(0)) this.#compress(segment)
     }
@@ -353,22 +395,6 @@ class OpenTape implements Tape {
   }
 
   #post(request: WriterRequest, transfer: ArrayBuffer[] = []): void {
-    this.#thread.postMessage(request, transfer)
-  }
-}
-
-function newStatus(damagedLines: number): TapeStatus {
-  return {
-    state: 'ok',
-    trouble: null,
-    framesAccepted: 0,
-    bytesAccepted: 0,
-    framesRefused: 0,
-    pendingBytes: 0,
-    lastSyncMs: null,
-    lastSyncDurationMs: null,
-    segments: 0,
-    bytesOnDisk: 0,
-    damagedLines,
+    this.#thread.post(request, transfer)
   }
 }

@@ -103,6 +103,7 @@ export class WriterLoop {
     }
     const startedMs = performance.now()
     const ends = this.#writer.commit(this.#linesOf(this.#pending), now)
+    this.#lineWriter.clear() // what a burst has made large is given back now
     const buffers = this.#pending.map((pack) => pack.buffer)
     this.#pending = []
     this.#post({ type: 'accepted', ends, buffers, syncMs: performance.now() - startedMs }, buffers)

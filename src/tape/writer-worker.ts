@@ -4,7 +4,7 @@ import { type Disk, realDisk } from './disk.ts'
 import { manifestPath } from './layout.ts'
 import { Manifest } from './manifest.ts'
 import type { ReportLevel, WriterData, WriterReply, WriterRequest } from './protocol.ts'
-import { nextBoot, repair } from './repair.ts'
+import { cutUnaccepted, nextBoot, repair } from './repair.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import { WriterLoop } from './writer-loop.ts'
 
@@ -26,6 +26,7 @@ async function start(port: MessagePort, data: WriterData): Promise<void> {
   const disk = await loadDisk(data)
   disk.makeFolder(data.root)
   const manifest = new Manifest(manifestPath(data.root), disk)
+  if (data.goOnAfter !== null) cutUnaccepted(data.root, disk, manifest, data.goOnAfter.end)
   const { segments, damagedLines } = repair(data.root, disk, manifest, report)
   const boot = nextBoot(data.root, disk, manifest)
   const writer = new SegmentWriter({

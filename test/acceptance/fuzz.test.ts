@@ -25,6 +25,11 @@ const FRAMES_AHEAD_MAX = 4_000
 const BACK_MS_MAX = 5_000
 /** A connection that lived shorter was no success, and the next is not tried at once. */
 const USEFUL_LIFE_MS = 1_500
+/**
+ * More than in ordinary service: such a frame is a line of 96 MiB, which stands in memory once, beside the
+ * payload's own copies on the way (received, sent to the writing thread, decoded). 360 to 372 MiB were seen.
+ */
+const RSS_MIB_MAX = 420
 const RECORDED = join(ROOT, '../shared/polymarket/samples/market-channel/frames-2026-09-30.jsonl')
 
 interface Fixture {
@@ -168,7 +173,9 @@ async function settled({ daemon, channel }: Fixture) {
     'everything is in the ledger',
     (body) => {
       const { frames_received, queue_depth } = listenerOf(body)
-      return frames_received >= received(channel) && queue_depth === 0 && readerOf(body).behind_bytes === 0
+      const { pending_bytes } = body['tape'] as { pending_bytes: number }
+      if (frames_received < received(channel) || pending_bytes > 0) return false
+      return queue_depth === 0 && readerOf(body).behind_bytes === 0
     },
     120_000,
   )
@@ -255,7 +262,9 @@ test('100,000 mutated frames: all on the tape, all counted, the connection lives
   assert.equal((body['tape'] as { frames_refused: number }).frames_refused, 0)
   assert.equal(body.status, 'healthy', JSON.stringify(body['reasons']))
   assert.doesNotMatch(daemon.running.stderr, /fell over|internal error|"level":"(error|fatal)"/)
-  t.diagnostic(JSON.stringify(await assertOnTape(fixture)))
+  // A token in doubt asks for its book at any moment: what it is answered may be on its way.
+  const forms = await until('everything sent to be on the tape', () => assertOnTape(fixture), 60_000)
+  t.diagnostic(JSON.stringify(forms))
 
   const expected = expectedRejects(channel)
   const { rejects, dead_letters: letters, trouble } = readerOf(body)
@@ -279,8 +288,9 @@ test('100,000 mutated frames: all on the tape, all counted, the connection lives
     assert.equal(source, 'polymarket.trades')
     assert.notEqual(reason, '')
     if (/outside the window|not a token id/.test(reason)) continue
+    // What only the ledger refuses, such as an escaped NUL, was fine for the decoder.
     assert.ok(
-      expected.raws.has(raw.slice(0, 1_000)),
+      expected.raws.has(raw.slice(0, 1_000)) || wasSent(channel, raw.slice(0, 1_000)),
       `a dead letter that was never sent: ${reason}: ${raw.slice(0, 300)}`,
     )
   }
@@ -289,9 +299,17 @@ test('100,000 mutated frames: all on the tape, all counted, the connection lives
     `SELECT transaction_hash, count(*)::int AS count FROM v_trades WHERE transaction_hash LIKE '0xfeed%' GROUP BY 1`,
   )
   assert.deepEqual(new Map(rows.map((row) => [row.transaction_hash, row.count])), neighbours)
-  const [all] = await daemon.query<{ count: number }>('SELECT count(*)::int AS count FROM v_trades')
+  const [all] = await daemon.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM v_trades WHERE origin = 'stream'`,
+  )
   assert.equal(all?.count, listenerOf(body).trades_inserted)
 })
+
+function wasSent(channel: Channel, start: string): boolean {
+  return channel.connections.some(({ sent }) =>
+    sent.some((payload) => payload.toString('utf8').replaceAll('\0', '\ufffd').startsWith(start)),
+  )
+}
 
 interface Forbidden {
   readonly what: string
@@ -322,7 +340,9 @@ test('frames that the protocol forbids end the connection, which is back within 
   await sendFrame(channel.connections[0] as ChannelConnection, Buffer.alloc(16 << 20, 0x01), false)
   const large = await daemon.whenHealth('the large frame is refused', (body) => readerOf(body).rejects === 1)
   assert.equal(listenerOf(large).reconnections, 0)
-  t.diagnostic(`after a frame of 16 MiB: ${JSON.stringify(readProcessMemory(daemon.running.pid))}`)
+  const memory = readProcessMemory(daemon.running.pid)
+  t.diagnostic(`after a frame of 16 MiB: ${JSON.stringify(memory)}`)
+  if (memory !== null) assert.ok(memory.peakMib < RSS_MIB_MAX, `memory went up to ${memory.peakMib} MiB`)
   let number = 1_000_000
   for (const { what, why, send } of FORBIDDEN) {
     const before = channel.connections.at(-1) as ChannelConnection

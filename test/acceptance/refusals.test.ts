@@ -15,6 +15,7 @@ const NOWHERE = {
   TAPEKEEPER_POLYMARKET_CLOB_URL: 'http://127.0.0.1:9/clob',
   TAPEKEEPER_POLYMARKET_DATA_URL: 'http://127.0.0.1:9/data',
   TAPEKEEPER_POLYMARKET_WS_URL: 'ws://127.0.0.1:9/ws',
+  TAPEKEEPER_API_ADDRESS: '127.0.0.1:0',
 }
 
 let directory = ''
@@ -34,11 +35,16 @@ async function collect(env: Record<string, string>, name: string): Promise<RunRe
   return await runProgram(['collect'], { env: { ...NOWHERE, TAPEKEEPER_DATA_DIR: dataDir, HEALTH_PORT: port, ...env } })
 }
 
+/** What was written for people, apart from the builder's own line. */
+function linesOf(result: RunResult): readonly string[] {
+  const lines = result.stderr.trimEnd().split('\n')
+  return lines.filter((text) => !text.startsWith('tapekeeper: built'))
+}
+
 /** The last line says what is wrong, in one line; what came before are log lines. */
 function assertRefused(result: RunResult, code: number, line: RegExp): void {
   assert.equal(result.code, code, result.stderr)
-  const lines = result.stderr.trimEnd().split('\n')
-  const said = lines.filter((text) => text.startsWith('tapekeeper: ') && !text.startsWith('tapekeeper: built'))
+  const said = linesOf(result).filter((text) => text.startsWith('tapekeeper: '))
   assert.equal(said.length, 1, result.stderr)
   assert.match(said[0] ?? '', line)
   assert.doesNotMatch(result.stderr, /\n\s+at /, 'a stack is not for users')
@@ -65,6 +71,15 @@ test('a refused login', async () => {
   const result = await collect({ DATABASE_URL: url.href }, 'refused')
   assertRefused(result, 78, /password|login/i)
   assert.doesNotMatch(result.stderr, /wrong-password-1/)
+  assert.equal(linesOf(result).length, 1, `nothing starts before the login is known to be good:\n${result.stderr}`)
+})
+
+test('a database that cannot be reached is not fatal', async () => {
+  const url = `postgres://me:geheim-123@127.0.0.1:${await freePort()}/tape`
+  const daemon = await Daemon.start(join(directory, 'unreachable'), { ...NOWHERE, DATABASE_URL: url })
+  const body = await daemon.whenHealth('trouble', ({ ledger }) => (ledger as { trouble: unknown }).trouble !== null)
+  assert.equal((body['ledger'] as { state: string }).state, 'connecting')
+  assert.equal((await daemon.end('SIGTERM')).code, 0)
 })
 
 test('a database newer than the program', async () => {

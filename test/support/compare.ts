@@ -41,9 +41,14 @@ export function expectedTrades(sent: Iterable<TradeFields & { readonly conn: str
 }
 
 export async function storedTrades(daemon: Daemon): Promise<Multiset> {
-  const rows = await daemon.query<Record<string, string | number>>(
+  return await storedTradesBy((sql) => daemon.query(sql))
+}
+
+/** The trades that came by the stream; `query` asks the ledger. */
+export async function storedTradesBy(query: (sql: string) => Promise<Record<string, unknown>[]>): Promise<Multiset> {
+  const rows = await query(
     `SELECT token_id, (extract(epoch FROM ts) * 1000)::bigint::text AS ms, price, size, side, transaction_hash,
-            count(*)::int AS count FROM v_trades GROUP BY 1, 2, 3, 4, 5, 6`,
+            count(*)::int AS count FROM v_trades WHERE origin = 'stream' GROUP BY 1, 2, 3, 4, 5, 6`,
   )
   return new Map(
     rows.map((row) => [
@@ -66,12 +71,18 @@ export function sum(of: Multiset): number {
 
 /** Says which keys are lost, doubled or made up. */
 export function assertSame(what: string, actual: Multiset, expected: Multiset): void {
+  const wrong = compareMultisets(actual, expected)
+  assert.equal(wrong.length, 0, `${what}: ${wrong.length} differences, such as\n${wrong.slice(0, 5).join('\n')}`)
+}
+
+/** The differences in words, one for each key. */
+export function compareMultisets(actual: Multiset, expected: Multiset): string[] {
   const wrong: string[] = []
   for (const [key, count] of expected) {
     if (actual.get(key) !== count) wrong.push(`${key}: expected ${count}, found ${actual.get(key) ?? 0}`)
   }
   for (const [key, count] of actual) if (!expected.has(key)) wrong.push(`${key}: expected none, found ${count}`)
-  assert.equal(wrong.length, 0, `${what}: ${wrong.length} differences, such as\n${wrong.slice(0, 5).join('\n')}`)
+  return wrong
 }
 
 /** Lines of the tape that hold a frame, by connection in tape order; the frame's text as it was received. */

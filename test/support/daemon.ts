@@ -62,19 +62,31 @@ export class Daemon {
     this.env = env
   }
 
-  static async start(dataDir: string, env: Record<string, string>): Promise<Daemon> {
-    const port = await freePort()
-    const whole = { ...env, TAPEKEEPER_DATA_DIR: dataDir, HEALTH_PORT: String(port) }
+  static async start(dataDir: string, env: Record<string, string>, withinMs = 30_000): Promise<Daemon> {
+    const [port, apiPort] = [await freePort(), await freePort()]
+    const whole = {
+      TAPEKEEPER_API_ADDRESS: `127.0.0.1:${apiPort}`,
+      ...env,
+      TAPEKEEPER_DATA_DIR: dataDir,
+      HEALTH_PORT: String(port),
+    }
     const running = startProgram(['collect'], { env: whole })
     const daemon = new Daemon(running, dataDir, `http://127.0.0.1:${port}`, whole)
-    await until(
+    const answer = await until(
       'the health listener',
-      async () => (await fetch(`${daemon.healthUrl}/health/live`)).status,
-      30_000,
-    ).catch((error: unknown) => {
+      async () => (running.alive ? (await fetch(`${daemon.healthUrl}/health/live`)).status : 'ended'),
+      withinMs,
+    ).catch(async (error: unknown) => {
+      await running.end('SIGKILL')
       throw new Error(`the daemon did not start:\n${running.stderr.slice(-4000)}`, { cause: error })
     })
+    if (answer === 'ended') throw new Error(`the daemon ended at its start:\n${running.stderr.slice(-4000)}`)
     return daemon
+  }
+
+  /** Where the HTTP API is. */
+  get apiUrl(): string {
+    return `http://${this.env['TAPEKEEPER_API_ADDRESS']}`
   }
 
   async health(): Promise<HealthBody> {
@@ -140,8 +152,11 @@ export async function readTapeLines(dataDir: string, stream = 'polymarket.trades
   const names: { order: string; path: string }[] = []
   for (const day of await readdir(root, { withFileTypes: true })) {
     if (!day.isDirectory()) continue
-    for (const name of await readdir(join(root, day.name))) {
+    const files = await readdir(join(root, day.name))
+    for (const name of files) {
       if (!/\.ndjson(\.gz)?$/.test(name)) continue
+      // A crash during compression leaves both, and they say the same.
+      if (name.endsWith('.gz') && files.includes(name.slice(0, -'.gz'.length))) continue
       names.push({
         order: name.replace(/^[^-]*-/, '').replace(/\.ndjson(\.gz)?$/, ''),
         path: join(root, day.name, name),

@@ -32,21 +32,29 @@ export interface RunResult {
   readonly stderr: string
 }
 
+export interface ProgramOptions {
+  readonly env?: Record<string, string>
+  readonly cwd?: string
+  /** Open files to write to instead of pipes. */
+  readonly stdout?: number
+  readonly stderr?: number
+  /** In a process group of its own, as a shell starts it. */
+  readonly detached?: boolean
+}
+
 /** One run of the command line with its own environment; nothing of the caller's configuration leaks in. */
-export function startProgram(args: readonly string[], options: { env?: Record<string, string>; cwd?: string } = {}) {
+export function startProgram(args: readonly string[], options: ProgramOptions = {}) {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...cleanEnvironment(), NO_COLOR: '1', ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
+    detached: options.detached ?? false,
   })
   return new Running(child)
 }
 
 /** Runs a command to its end. */
-export async function runProgram(
-  args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<RunResult> {
+export async function runProgram(args: readonly string[], options: ProgramOptions = {}): Promise<RunResult> {
   return await startProgram(args, options).ended
 }
 

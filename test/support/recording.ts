@@ -7,6 +7,8 @@ import { quietLogger } from '../../src/ledger/test-server.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startVenueProcess } from '../../src/sim/process.ts'
 import { Daemon, removeDirectory, temporaryDirectory, venueEnvironment } from './daemon.ts'
+import { segmentFiles } from './damage.ts'
+import { until } from './processes.ts'
 
 type Undo = () => Promise<void>
 
@@ -30,14 +32,21 @@ interface Moments {
   readonly during?: (env: Record<string, string>) => Promise<void>
   /** After it ended, with nothing running. */
   readonly afterwards?: (env: Record<string, string>) => Promise<void>
+  /** Records twice and has both segments compressed; a third one holds only the marks of that. */
+  readonly compressed?: boolean
 }
 
 /** Records a thousand frames and two hundred trades. */
-export async function record({ during, afterwards }: Moments = {}): Promise<Recording> {
+export async function record({ during, afterwards, compressed = false }: Moments = {}): Promise<Recording> {
   const directory = await temporaryDirectory()
   const dataDir = join(directory, 'data')
   const offline = { TAPEKEEPER_DATA_DIR: dataDir }
-  await recordSome(dataDir, during)
+  if (compressed) {
+    for (const seed of [11, 12]) await recordSome(dataDir, { seed, frames: 500, trades: 80 })
+    await compressAll(dataDir)
+  } else {
+    await recordSome(dataDir, { seed: 11, frames: 1_000, trades: 200, during })
+  }
   await afterwards?.(offline)
   const server = new EmbeddedServer({ dataDir, clock: systemClock(), log: quietLogger() })
   await server.ensureRunning()
@@ -61,15 +70,23 @@ export async function record({ during, afterwards }: Moments = {}): Promise<Reco
   }
 }
 
-async function recordSome(dataDir: string, during: Moments['during']): Promise<void> {
+interface Part {
+  readonly during?: Moments['during'] | undefined
+  readonly seed: number
+  /** It ends when it holds this many. */
+  readonly frames: number
+  readonly trades: number
+}
+
+async function recordSome(dataDir: string, { seed, frames, trades, during }: Part): Promise<void> {
   const chances = { tradeShare: 0.4, identicalFillShare: 0.3, newMarketEveryMs: 1_500, resolveEveryMs: 2_500 }
-  const venue = await startVenueProcess({ markets: 20, rate: 300, seed: 11, ...chances })
+  const venue = await startVenueProcess({ markets: 20, rate: 300, seed, ...chances })
   try {
     const daemon = await Daemon.start(dataDir, venueEnvironment(venue.urls))
     try {
       await daemon.whenHealth('rows are stored', (body) => {
         const listener = body['trade_listener'] as { frames_received: number; trades_inserted: number }
-        return listener.frames_received >= 1_000 && listener.trades_inserted >= 200
+        return listener.frames_received >= frames && listener.trades_inserted >= trades
       })
       await during?.(daemon.env)
       await venue.control({ drain: true })
@@ -78,6 +95,17 @@ async function recordSome(dataDir: string, during: Moments['during']): Promise<v
     }
   } finally {
     await venue.stop()
+  }
+}
+
+/** A daemon that records nothing compresses what others have left behind. */
+async function compressAll(dataDir: string): Promise<void> {
+  const daemon = await Daemon.start(dataDir, { TAPEKEEPER_POLYMARKET_ENABLED: 'false' })
+  try {
+    const isDone = async () => (await segmentFiles(dataDir)).filter((path) => path.endsWith('.ndjson')).length <= 1
+    await until('the segments to be compressed', async () => ((await isDone()) ? true : undefined), 30_000)
+  } finally {
+    await daemon.end('SIGTERM')
   }
 }
 

@@ -28,7 +28,9 @@ export async function recordAndCompare(options: ScenarioOptions): Promise<Scenar
   const venue = await startVenueProcess({ markets, rate, seed, accountDir })
   let daemon: Daemon | undefined
   try {
-    daemon = await Daemon.start(join(directory, 'data'), venueEnvironment(venue.urls))
+    // Every hash is to be checked, also on a machine that is busy with other things.
+    const env = { ...venueEnvironment(venue.urls), TAPEKEEPER_POLYMARKET_CHECK_PERCENT: '100' }
+    daemon = await Daemon.start(join(directory, 'data'), env)
     await daemon.whenHealth(
       'every token is subscribed',
       (body) => body.status === 'healthy' && subscribed(body) >= markets * 2,
@@ -79,18 +81,41 @@ async function compare(venue: VenueProcess, daemon: Daemon, accountDir: string):
   const trades = await venue.trades()
   const expected = accountTrades(trades)
   assertSame('trades', await storedTrades(daemon), expected)
-  const frames = await assertFramesEqual(daemon, accountDir)
+  const frames = await compareFrames(venue, daemon, accountDir)
   const body = await daemon.health()
   const checks = body['book_checks'] as Record<string, number>
   assert.equal(checks['mismatch'], 0, JSON.stringify(checks))
   assert.equal(checks['unverifiable'], 0, JSON.stringify(checks))
-  // On a machine that is busy with other things the time for checks runs out; none is skipped on a quiet one.
-  assert.ok((checks['match'] ?? 0) > 2 * (checks['skipped'] ?? 0), JSON.stringify(checks))
+  // What is still under way when a market is over or a token is dropped has no book to be checked against.
+  assert.ok(Number(checks['skipped']) <= Number(checks['match']) / 1_000, JSON.stringify(checks))
+  assert.ok((checks['match'] ?? 0) > 0, JSON.stringify(checks))
   await comparePrices(venue, daemon)
   await compareBooks(venue, daemon)
   await compareLifecycle(venue, daemon)
   await compareCandles(daemon, trades)
   return { frames, trades: trades.length, checks }
+}
+
+/**
+ * A silent venue makes the recorder ask for its books on new connections, also between the moments when one side and
+ * the other are read here: the two are compared when nothing was sent meanwhile.
+ */
+async function compareFrames(venue: VenueProcess, daemon: Daemon, accountDir: string): Promise<number> {
+  const sent = async () => {
+    await venue.control({ drain: true })
+    return (await venue.account()).totals.frames
+  }
+  const compared = async (): Promise<{ frames: number } | { error: unknown } | undefined> => {
+    const before = await sent()
+    const result = await assertFramesEqual(daemon, accountDir).then(
+      (frames) => ({ frames }),
+      (error: unknown) => ({ error }),
+    )
+    return 'frames' in result || (await sent()) === before ? result : undefined
+  }
+  const result = await until('a moment in which nothing is sent', compared, 120_000)
+  if ('error' in result) throw result.error
+  return result.frames
 }
 
 /** A row whenever price or volume changed; every row was served; the newest row is what was served last. */

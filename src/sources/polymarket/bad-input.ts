@@ -1,7 +1,7 @@
 import type { CollectorContext } from '../../core/collector.ts'
 import type { DeadLetter, DeadLetterStore } from '../../core/ports.ts'
+import { storeOnceMore } from '../../core/store-once-more.ts'
 import { clip, rawText } from './json-values.ts'
-import { storeOnceMore } from './store-once-more.ts'
 
 /** Keeps what could not be read, once per thing and reason: a listing repeats its bad rows in every cycle. */
 export interface BadInput {

@@ -89,6 +89,7 @@ function book(change: Partial<BookSnapshot> = {}): BookSnapshot {
     asks: [],
     tickSize: null,
     lastTradePrice: null,
+    afterTrade: false,
     minOrderSize: null,
     negRisk: null,
     version: null,
@@ -281,6 +282,9 @@ test('what waits is bounded per market; a market that is over, and the end, leav
   )
   assert.equal(outcomes.filter((outcome) => outcome === 'pending').length, 64)
   assert.equal(outcomes.filter((outcome) => outcome === 'skipped').length, 6)
+  checks.check(claim('f'.repeat(40), 'snapshot'), LEVELS)
+  assert.equal(checks.undecided(MARKET).length, 64, 'those on books rebuilt from changes')
+  assert.deepEqual(checks.undecided('another'), [])
   checks.release(MARKET)
   assert.equal(checks.settle(9_000_000, ALWAYS).length, 64)
   assert.equal(checks.pending, 0)

@@ -129,6 +129,11 @@ export class PolymarketBookChecker implements BookChecker {
     return this.#takeSettled()
   }
 
+  undecided(market: string): readonly BookClaim[] {
+    const waiting = this.#markets.get(market)?.waiting ?? []
+    return Array.from(waiting, ({ claim }) => claim).filter(({ origin }) => origin === 'changes')
+  }
+
   release(market: string): void {
     const known = this.#markets.get(market)
     if (known === undefined) return

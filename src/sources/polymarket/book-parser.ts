@@ -1,16 +1,17 @@
+import type { WitnessedBook } from '../../core/coverage.ts'
+import { compareDecimals, decimalText, midpointOf, subtractDecimals } from '../../core/decimal.ts'
 import type { Level } from '../../core/events.ts'
 import { isConditionId, isTokenId } from '../../core/ids.ts'
 import type { OrderBookSnapshot } from '../../core/market.ts'
-import { compareDecimals, decimalText, midpointOf, subtractDecimals } from './decimal.ts'
 import { clip, isJsonObject } from './json-values.ts'
 
 export type ParsedBook =
-  | { readonly ok: true; readonly book: OrderBookSnapshot }
+  | { readonly ok: true; readonly book: OrderBookSnapshot; readonly whole: WitnessedBook }
   | { readonly ok: false; readonly reason: string }
 
 /**
- * Reads one row of `POST /books`, keeping the best `levelsMax` levels of each side. The venue puts the best level
- * last, its documents say first: the price alone decides. Pure, never throws.
+ * Reads one row of `POST /books`: whole, and with the best `levelsMax` levels of each side. The venue puts the best
+ * level last, its documents say first: the price alone decides. Pure, never throws.
  */
 export function parseBookRow(value: unknown, levelsMax: number): ParsedBook {
   if (!isJsonObject(value)) return { ok: false, reason: 'not an object' }
@@ -38,7 +39,7 @@ export function parseBookRow(value: unknown, levelsMax: number): ParsedBook {
     spread: twoSided ? subtractDecimals(bestAsk, bestBid) : null,
     midpoint: twoSided ? midpointOf(bestBid, bestAsk) : null,
   }
-  return { ok: true, book }
+  return { ok: true, book, whole: { token: tokenId, venueMs, hash, bids, asks } }
 }
 
 /** All levels with a size, best first (`direction` 1: lowest price first); null when a level cannot be read. */

@@ -286,19 +286,59 @@ describe('the Data client', () => {
       const pages = await tradesOf(url, 'tradesV1')
       assert.deepEqual(
         pages.map((page) => page.truncated),
-        [false, false, false, true],
+        [false, false, false, false, true],
       )
       assert.equal(pages.flatMap((page) => page.trades).length, 4000)
-      assert.equal(requests.length, 4)
+      assert.equal(requests.length, 5, 'pages overlap')
       assert.equal(requests[0]?.query.get('market'), `${conditionId(1)},${conditionId(2)}`)
     })
   })
 
+  test('v1 puts pages together while trades arrive, identical ones included', async () => {
+    // Every third trade is identical to the one before it; before each page another 7 have come.
+    const all = Array.from({ length: 3_500 }, (_, number) => v1Row(number % 3 === 2 ? number - 1 : number))
+    let shown = 3_000
+    const answer = ({ query }: Request): Reply => {
+      const newestFirst = all.slice(0, shown).reverse()
+      shown += 7
+      const offset = Number(query.get('offset'))
+      return { body: newestFirst.slice(offset, offset + 1_000) }
+    }
+    await withServer(answer, async (url) => {
+      const pages = await tradesOf(url, 'tradesV1')
+      const seconds = pages.flatMap((page) => page.trades.map((trade) => trade.timestampSeconds))
+      const expected = all.slice(0, 3_000).map(({ timestamp }) => timestamp)
+      assert.deepEqual(seconds, expected.reverse())
+    })
+  })
+
+  test('v1 pages that do not fit together are not used', async () => {
+    const answer = ({ query }: Request): Reply => {
+      const offset = Number(query.get('offset'))
+      return { body: Array.from({ length: 1000 }, (_, index) => v1Row(offset * 5 + index)) }
+    }
+    await withServer(answer, async (url) => assert.rejects(tradesOf(url, 'tradesV1'), /do not fit together/))
+  })
+
+  test('an empty page that promises more is no end', async () => {
+    const empty = () => ({ body: { data: [], pagination: { has_more: true, next_cursor: 'more' } } })
+    await withServer(empty, async (url) => {
+      const pages = await tradesOf(url, 'tradesV2')
+      assert.deepEqual(
+        pages.map(({ truncated }) => truncated),
+        [true],
+      )
+    })
+  })
+
   test('falls back to v1 where v2 does not exist, and only there', async () => {
-    const old = ({ path }: Request): Reply => (path === '/trades' ? { body: [v1Row(1)] } : { status: 404, body: {} })
+    const old = ({ path, query }: Request): Reply => {
+      if (path !== '/trades') return { status: 404, body: {} }
+      return { body: query.get('offset') === '0' ? [v1Row(1)] : [] }
+    }
     await withServer(old, async (url) => {
       const pages = await tradesOf(url, 'trades')
-      assert.deepEqual([pages.length, pages[0]?.api, pages[0]?.trades[0]?.side], [1, 'v1', 'SELL'])
+      assert.deepEqual([pages[0]?.api, pages[0]?.trades[0]?.side, pages[1]?.trades], ['v1', 'SELL', []])
     })
     await withServer(
       ({ path }) => (path === '/trades' ? { body: [v1Row(1)] } : { status: 500, body: {} }),

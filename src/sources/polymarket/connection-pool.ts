@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import type { StreamStatus } from '../../core/collector.ts'
+import type { TokenId } from '../../core/ids.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Random } from '../../core/random.ts'
 import type { TapeAppender } from '../../core/tape.ts'
@@ -30,6 +31,16 @@ export interface PoolContext {
   readonly signal: AbortSignal
 }
 
+/** How long a token that moves is heard on both connections. */
+const OVERLAP_MS = 5_000
+
+/** Tokens that another shard has taken over, and when their old one lets go of them (monotonic ms). */
+interface Leaving {
+  readonly shard: number
+  readonly tokens: readonly TokenId[]
+  readonly dueMs: number
+}
+
 /** The connections of one stream: one shard for each, created and ended as tokens come and go. */
 export class ConnectionPool {
   readonly #context: PoolContext
@@ -37,6 +48,7 @@ export class ConnectionPool {
   readonly #map: ShardMap
   readonly #shards = new Map<number, Shard>()
   readonly #ending = new Set<Promise<void>>()
+  #leaving: Leaving[] = []
   readonly #environment: ShardEnvironment
   readonly #failed: Deferred<never> = createDeferred<never>()
   readonly #host: string
@@ -75,6 +87,21 @@ export class ConnectionPool {
     const { added, removed, emptied } = this.#map.update(markets)
     for (const number of emptied) this.#end(number)
     for (const [number, tokens] of removed) this.#shards.get(number)?.remove(tokens)
+    this.#add(added)
+  }
+
+  /** Subscribes to tokens on another connection; the old one lets go of them a little later. */
+  move(tokens: readonly TokenId[], nowMs: number): void {
+    const { added, removed } = this.#map.move(tokens)
+    this.#add(added)
+    for (const [shard, leaving] of removed) {
+      this.#shards.get(shard)?.leave(leaving)
+      this.#leaving.push({ shard, tokens: leaving, dueMs: nowMs + OVERLAP_MS })
+      this.#context.status.tokensMoved += leaving.length
+    }
+  }
+
+  #add(added: ReadonlyMap<number, readonly TokenId[]>): void {
     for (const [number, tokens] of added) {
       const shard = this.#shards.get(number)
       if (shard !== undefined) shard.add(tokens)
@@ -82,8 +109,24 @@ export class ConnectionPool {
     }
   }
 
+  #letGo(nowMs: number): void {
+    const due = this.#leaving.filter(({ dueMs }) => dueMs <= nowMs)
+    if (due.length === 0) return
+    this.#leaving = this.#leaving.filter(({ dueMs }) => dueMs > nowMs)
+    for (const { shard, tokens } of due) {
+      // It may have come back meanwhile.
+      this.#shards.get(shard)?.remove(tokens.filter((token) => this.#map.shardOf(token) !== shard))
+    }
+    // A connection that asks for nothing could not even send a heartbeat.
+    for (const number of new Set(due.map(({ shard }) => shard))) {
+      const isLeaving = this.#leaving.some(({ shard }) => shard === number)
+      if (!isLeaving && this.#map.dropIfEmpty(number)) this.#end(number)
+    }
+  }
+
   tick(nowMs: number, mayJudge: boolean): void {
     const { status } = this.#context
+    this.#letGo(nowMs)
     const shards = [...this.#shards.values()]
     for (const shard of shards) shard.tick(nowMs, mayJudge)
     status.connectionsWanted = shards.length

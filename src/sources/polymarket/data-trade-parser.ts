@@ -1,6 +1,6 @@
+import { decimalText } from '../../core/decimal.ts'
 import type { Side } from '../../core/events.ts'
 import { type ConditionId, isConditionId, isTokenId, type TokenId } from '../../core/ids.ts'
-import { decimalText } from './decimal.ts'
 import { isJsonObject, textOrNull } from './json-values.ts'
 
 /** One trade as the Data API tells it, v1 and v2 alike. It has no id of its own. */
@@ -36,8 +36,11 @@ export function parseDataTrade(value: unknown): ParsedDataTrade {
   const price = decimalText(value['price'])
   const size = decimalText(value['size'])
   if (price === null || size === null) return { ok: false, reason: 'no price or size' }
-  const timestampSeconds = Number(value['timestamp'])
-  if (!Number.isSafeInteger(timestampSeconds) || timestampSeconds <= 0) return { ok: false, reason: 'no timestamp' }
+  const timestamp = value['timestamp']
+  // Turning anything else into a number may run arbitrarily deep.
+  const timestampSeconds = typeof timestamp === 'string' ? Number(timestamp) : timestamp
+  if (typeof timestampSeconds !== 'number' || !Number.isSafeInteger(timestampSeconds) || timestampSeconds <= 0)
+    return { ok: false, reason: 'no timestamp' }
   const trade: DataTrade = {
     tokenId,
     conditionId,

@@ -1,6 +1,6 @@
 import { assert, TransientError } from '../../core/errors.ts'
 import type { ConditionId } from '../../core/ids.ts'
-import { HttpStatusError } from '../../runtime/http.ts'
+import { HttpStatusError, type JsonRequestOptions } from '../../runtime/http.ts'
 import { type DataTrade, parseDataTrade } from './data-trade-parser.ts'
 import type { HttpJson } from './gamma.ts'
 import { isJsonObject, isTrue, textOrNull } from './json-values.ts'
@@ -10,6 +10,8 @@ import { joinPath } from './limits.ts'
 export interface TradePage {
   readonly api: 'v1' | 'v2'
   readonly trades: readonly DataTrade[]
+  /** The rows that these trades were read from, one for each. */
+  readonly raw: readonly unknown[]
   /** Rows that could not be read, with the reason. */
   readonly unreadable: readonly { readonly reason: string; readonly raw: unknown }[]
   /** True when older trades exist that this API does not give. */
@@ -39,6 +41,8 @@ const ROWS_PER_PAGE = 1_000
 const PAGES_MAX = 1_000
 /** v1 refuses to go further back. */
 const V1_OFFSET_MAX = 3_000
+/** Rows that two pages of v1 have in common while no trade arrives; each trade that does adds one. */
+const V1_OVERLAP = 100
 
 export function createDataClient(http: HttpJson, baseUrl: string): DataClient {
   async function* tradesV2(query: TradeQuery, signal: AbortSignal): AsyncGenerator<TradePage, void> {
@@ -54,9 +58,10 @@ export function createDataClient(http: HttpJson, baseUrl: string): DataClient {
         cursor,
       }
       const { rows, next } = readEnvelope(await http.getJson(url, { signal, query: parameters }))
-      const more = next !== null && rows.length > 0
-      yield { api: 'v2', ...readRows(rows), truncated: more && page === pagesMax }
-      if (!more) return
+      // An empty page that promises more is no end.
+      const last = page === pagesMax || rows.length === 0
+      yield { api: 'v2', ...readRows(rows), truncated: next !== null && last }
+      if (next === null || last) return
       if (cursors.has(next)) throw new TransientError(`${url.host} does not heed the cursor of /v2/trades`)
       cursors.add(next)
       cursor = next
@@ -66,16 +71,26 @@ export function createDataClient(http: HttpJson, baseUrl: string): DataClient {
   async function* tradesV1(query: TradeQuery, signal: AbortSignal): AsyncGenerator<TradePage, void> {
     const url = joinPath(baseUrl, '/trades')
     const pagesMax = query.pagesMax ?? PAGES_MAX
-    let offset = 0
+    const seen = new SeenRows()
+    let [offset, overlap, largest] = [0, 0, 0]
     for (let page = 1; page <= pagesMax; page += 1) {
       const parameters = { market: conditionsOf(query), takerOnly: !query.includeMakers, limit: ROWS_PER_PAGE, offset }
-      const rows = await http.getJson(url, { signal, query: parameters })
-      if (!Array.isArray(rows)) throw new TransientError(`GET ${url.host}${url.pathname} answered without a list`)
-      offset += rows.length
-      const more = rows.length >= ROWS_PER_PAGE
-      const last = page === pagesMax || offset > V1_OFFSET_MAX
-      yield { api: 'v1', ...readRows(rows), truncated: more && last }
-      if (!more || last) return
+      const rows = await getOldRows(http, url, { signal, query: parameters })
+      if (rows === 'beyond') {
+        yield { api: 'v1', ...readRows([]), truncated: true }
+        return
+      }
+      const fresh = seen.takeNew(rows, overlap)
+      if (fresh === null) throw new TransientError(`the pages of ${url.host}${url.pathname} do not fit together`)
+      // Pages may be smaller than asked for: only one that brings nothing, or less than another, is the end.
+      const ended = fresh.length === 0 || (page > 1 && rows.length < largest)
+      const last = page === pagesMax || offset >= V1_OFFSET_MAX
+      yield { api: 'v1', ...readRows(fresh), truncated: last && !ended }
+      if (ended || last) return
+      largest = Math.max(largest, rows.length)
+      const end = offset + rows.length
+      offset = Math.min(V1_OFFSET_MAX, end - Math.min(V1_OVERLAP, rows.length >> 1))
+      overlap = end - offset
     }
   }
 
@@ -96,6 +111,48 @@ export function createDataClient(http: HttpJson, baseUrl: string): DataClient {
   return { tradesV2, tradesV1, trades }
 }
 
+/** `beyond`: the venue refuses to go back that far. */
+async function getOldRows(http: HttpJson, url: URL, options: JsonRequestOptions): Promise<unknown[] | 'beyond'> {
+  try {
+    const rows = await http.getJson(url, options)
+    if (Array.isArray(rows)) return rows
+  } catch (error) {
+    const offset = Number(options.query?.['offset'] ?? 0)
+    if (offset > 0 && error instanceof HttpStatusError && error.status === 400) return 'beyond'
+    throw error
+  }
+  throw new TransientError(`GET ${url.host}${url.pathname} answered without a list`)
+}
+
+/**
+ * Puts pages of v1 together: a trade that arrives between two of them moves every row further down, so that the next
+ * page begins with rows of the one before. Nothing but their order tells them from identical trades.
+ */
+class SeenRows {
+  #last: readonly string[] = []
+
+  /** The rows that continue what came before, of which `asked` come again; null when they do not fit. */
+  takeNew(rows: readonly unknown[], asked: number): readonly unknown[] | null {
+    const texts = rows.map((row) => JSON.stringify(row))
+    const known = this.#last
+    const overlap = overlapOf(known, texts, asked)
+    if (overlap === null) return null
+    this.#last = [...known, ...texts.slice(overlap)].slice(-ROWS_PER_PAGE)
+    return rows.slice(overlap)
+  }
+}
+
+/** How many of the first rows are the last known ones: as few as the overlap that was asked for allows. */
+function overlapOf(known: readonly string[], rows: readonly string[], asked: number): number | null {
+  if (known.length === 0 || rows.length === 0 || asked === 0) return 0
+  for (let count = asked; count <= known.length; count += 1) {
+    const start = known.length - count
+    const shared = Math.min(count, rows.length)
+    if (rows.slice(0, shared).every((text, at) => text === known[start + at])) return shared
+  }
+  return null
+}
+
 function conditionsOf(query: TradeQuery): string {
   const count = query.conditionIds.length
   assert(count > 0 && count <= CONDITIONS_PER_REQUEST_MAX, `${count} conditions in one request for trades`)
@@ -111,13 +168,18 @@ function readEnvelope(answer: unknown): { rows: readonly unknown[]; next: string
   return { rows, next: ended ? null : textOrNull(pagination['next_cursor']) }
 }
 
-function readRows(rows: readonly unknown[]): Pick<TradePage, 'trades' | 'unreadable'> {
+function readRows(rows: readonly unknown[]): Pick<TradePage, 'trades' | 'raw' | 'unreadable'> {
   const trades: DataTrade[] = []
+  const readable: unknown[] = []
   const unreadable: { reason: string; raw: unknown }[] = []
   for (const raw of rows) {
     const parsed = parseDataTrade(raw)
-    if (parsed.ok) trades.push(parsed.trade)
-    else unreadable.push({ reason: parsed.reason, raw })
+    if (parsed.ok) {
+      trades.push(parsed.trade)
+      readable.push(raw)
+    } else {
+      unreadable.push({ reason: parsed.reason, raw })
+    }
   }
-  return { trades, unreadable }
+  return { trades, raw: readable, unreadable }
 }

@@ -84,6 +84,7 @@ test('a dump: an array of books', () => {
     minOrderSize: null,
     negRisk: null,
     version: null,
+    afterTrade: false,
   })
   assert.equal(events[1]?.kind === 'book' && events[1].version, 'v2')
 })
@@ -93,6 +94,7 @@ test('a book after a trade says less, an early one says buys and sells', () => {
   const after = decode({ ...rest, bids: buys, asks: sells }).events[0]
   assert.equal(after?.kind === 'book' && after.lastTradePrice, null)
   assert.equal(after?.kind === 'book' && after.tickSize, null)
+  assert.equal(after?.kind === 'book' && after.afterTrade, true)
   const early = decode({ ...rest, buys, sells })
   assert.deepEqual(early.rejects, [])
   assert.deepEqual(early.events[0]?.kind === 'book' && early.events[0].bids, buys)

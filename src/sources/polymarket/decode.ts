@@ -120,6 +120,8 @@ function book(part: Part, out: Output): string | null {
     minOrderSize: decimalOf(part['min_order_size']),
     negRisk: typeof part['neg_risk'] === 'boolean' ? part['neg_risk'] : null,
     version: typeof part['version'] === 'string' && part['version'] !== '' ? nameOf(part['version']) : null,
+    // Books after a match lack both members (API of 2026-09); a dump has them.
+    afterTrade: !('tick_size' in part) && !('last_trade_price' in part) && !('buys' in part) && !('sells' in part),
   })
   noteDrift(part, BOOK_KEYS, 'book', out)
   const level = bids[0] ?? asks[0]

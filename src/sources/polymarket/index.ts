@@ -1,11 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 import type { PollingCollector, StreamingCollector } from '../../core/collector.ts'
+import type { BookRefresher, BookWitness } from '../../core/coverage.ts'
 import type { DeadLetterStore, MarketStore, OrderBookStore, PriceStore, ResolutionStore } from '../../core/ports.ts'
 import type { Random } from '../../core/random.ts'
 import type { TapeAppender } from '../../core/tape.ts'
+import { type BackfillPorts, createBackfillCollector } from './backfill-collector.ts'
 import { createBadInput } from './bad-input.ts'
 import { createClobClient } from './clob.ts'
-import { createDataClient, type DataClient } from './data.ts'
+import { createDataClient } from './data.ts'
 import { createDriftCounter } from './drift.ts'
 import { createGammaClient, type HttpJson } from './gamma.ts'
 import type { PolymarketUrls } from './limits.ts'
@@ -14,6 +16,7 @@ import { createMarketsCollector } from './markets-collector.ts'
 import { createOrderBooksCollector } from './orderbooks-collector.ts'
 import { createPricesCollector } from './prices-collector.ts'
 import { createResolutionsCollector } from './resolutions-collector.ts'
+import { createTokenMoves } from './token-moves.ts'
 import { createTokenRegistry, type TokenRegistry } from './token-registry.ts'
 import { createTradeListener } from './trade-listener.ts'
 
@@ -28,7 +31,10 @@ export interface PolymarketSettings extends PolymarketUrls {
   readonly stallTimeoutMs: number
   readonly orderbookDepth: number
   /** Whether health depends on a collector. */
-  readonly critical: Readonly<Record<'markets' | 'prices' | 'orderbooks' | 'resolutions' | 'trades', boolean>>
+  readonly critical: Readonly<
+    Record<'markets' | 'prices' | 'orderbooks' | 'resolutions' | 'trades' | 'backfill', boolean>
+  >
+  readonly backfillIntervalMs: number
 }
 
 export type PolymarketStore = MarketStore & PriceStore & OrderBookStore & ResolutionStore & DeadLetterStore
@@ -40,10 +46,14 @@ export interface PolymarketOptions {
   readonly store: PolymarketStore
   /** Where the stream goes. */
   readonly tape: TapeAppender
+  /** Is shown every book that is fetched. */
+  readonly witness: BookWitness
   readonly clock: Clock
   readonly random: Random
   /** Makes connection ids unique over boots. */
   readonly bootId: string
+  /** null: trades that the stream missed are not fetched. */
+  readonly backfill: BackfillPorts | null
 }
 
 export interface PolymarketSource {
@@ -51,8 +61,10 @@ export interface PolymarketSource {
   readonly polling: readonly PollingCollector[]
   /** A new one for every start: a crashed listener is rebuilt from scratch. */
   buildTradeListener(): StreamingCollector
-  /** Past trades, for filling gaps. */
-  readonly data: DataClient
+  /** For tokens whose book is in doubt. */
+  readonly refresher: BookRefresher
+  /** To be called when a gap was closed: it is filled at once. */
+  gapClosed(): void
   /** Keys that this build does not know, by name. */
   drift(): Readonly<Record<string, number>>
 }
@@ -76,10 +88,23 @@ export function createPolymarketSource(options: PolymarketOptions): PolymarketSo
     maxMarkets,
     reader: createMarketReader(badInput, drift),
   }
+  const moves = createTokenMoves()
+  const backfill =
+    options.backfill &&
+    createBackfillCollector({
+      ...options.backfill,
+      data: createDataClient(http, settings.dataUrl),
+      venueSeconds: (signal) => clob.time(signal),
+      badInput: createBadInput(store),
+      intervalMs: settings.backfillIntervalMs,
+      critical: critical.backfill,
+      connection: `${options.bootId}.data`,
+    })
   let listeners = 0
   return {
     registry,
-    data: createDataClient(http, settings.dataUrl),
+    refresher: moves,
+    gapClosed: () => backfill?.wake(),
     drift: drift.counts,
     polling: [
       createMarketsCollector({ ...shared, intervalMs: settings.marketsIntervalMs, critical: critical.markets }),
@@ -89,18 +114,21 @@ export function createPolymarketSource(options: PolymarketOptions): PolymarketSo
         intervalMs: settings.orderbookIntervalMs,
         critical: critical.orderbooks,
         depth: settings.orderbookDepth,
+        witness: options.witness,
       }),
       createResolutionsCollector({
         ...shared,
         intervalMs: settings.resolutionIntervalMs,
         critical: critical.resolutions,
       }),
+      ...(backfill ? [backfill] : []),
     ],
     buildTradeListener() {
       listeners += 1
       return createTradeListener({
         ...settings,
         registry,
+        moves,
         store,
         tape: options.tape,
         random: options.random,

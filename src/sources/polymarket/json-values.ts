@@ -1,4 +1,4 @@
-import { decimalText } from './decimal.ts'
+import { decimalText } from '../../core/decimal.ts'
 
 /** Lenient readers for the venue's JSON: each returns null (or a default) instead of throwing. */
 

@@ -13,6 +13,8 @@ export interface SweepOptions<T> {
   readonly maxMarkets: number
   /** What to keep of a market while the sweep goes on: whole markets are large. */
   readonly pick: (market: Market) => T
+  /** Is given whole markets that will probably be kept, page by page; the sweep goes on when it has resolved. */
+  readonly onPage?: (markets: readonly Market[]) => Promise<void>
 }
 
 export interface Sweep<T> {
@@ -40,11 +42,12 @@ interface Ranked<T> {
  * sorts; otherwise everything is read and sorted here. Throws only when not even one page could be had.
  */
 export async function sweepOpenMarkets<T>(options: SweepOptions<T>, context: CollectorContext): Promise<Sweep<T>> {
-  const { gamma, reader, source, maxMarkets, pick } = options
+  const { gamma, reader, source, maxMarkets, pick, onPage } = options
   const order = createOrderWatch()
   let found = new Map<ConditionId, Ranked<T>>()
   const counts = { pages: 0, observed: 0, unreadable: 0 }
   let trouble: string | null = null
+  let leastVolume = Number.NEGATIVE_INFINITY
   try {
     const query = { closed: false, order: 'volume24hr', ascending: false }
     for await (const rows of gamma.listMarkets(query, context.signal)) {
@@ -53,11 +56,16 @@ export async function sweepOpenMarkets<T>(options: SweepOptions<T>, context: Col
       counts.observed += rows.length
       counts.unreadable += unreadable
       order.note(markets.map(volumeOf))
-      for (const market of markets) {
-        if (isTradable(market)) found.set(market.conditionId, { volume: volumeOf(market), item: pick(market) })
-      }
+      const tradable = markets.filter(isTradable)
+      const room = order.honoured() ? Math.max(0, maxMarkets - found.size) : tradable.length
+      for (const market of tradable) found.set(market.conditionId, { volume: volumeOf(market), item: pick(market) })
+      await onPage?.(mostTraded(tradable, room).filter((market) => volumeOf(market) >= leastVolume))
       if (found.size >= maxMarkets && order.honoured()) break
-      if (found.size >= 2 * maxMarkets) found = new Map(best(found, maxMarkets))
+      if (found.size >= 2 * maxMarkets) {
+        const most = best(found, maxMarkets)
+        found = new Map(most)
+        leastVolume = most.at(-1)?.[1].volume ?? leastVolume
+      }
     }
   } catch (error) {
     if (counts.pages === 0) throw error
@@ -74,11 +82,11 @@ export function isTradable(market: Market): boolean {
 }
 
 /** The markets with the highest 24 h volume, highest first. */
-export function mostTraded(markets: readonly Market[], count: number): readonly Market[] {
+export function mostTraded<T extends Pick<Market, 'volume24h'>>(markets: readonly T[], count: number): readonly T[] {
   return [...markets].sort((a, b) => volumeOf(b) - volumeOf(a)).slice(0, count)
 }
 
-function volumeOf(market: Market): number {
+function volumeOf(market: Pick<Market, 'volume24h'>): number {
   return Number(market.volume24h ?? 0)
 }
 

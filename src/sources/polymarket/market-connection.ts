@@ -46,18 +46,21 @@ export interface MarketConnection {
   readonly isOpen: boolean
   /** Monotonic ms. */
   readonly openedMs: number
-  /** Pings when it is time; judges silence unless the process itself was held up. */
-  tick(nowMs: number, mayJudge: boolean): void
+  /** Pings when it is time; judges silence unless the process was held up. True when it is judged stalled now. */
+  tick(nowMs: number, mayJudge: boolean): boolean
   close(reason: string): void
 }
 
 /** Only frames this short are looked at; everything else goes to the tape unseen. */
 const CONTROL_BYTES_MAX = 64
+/** Messages that are under way for longer are worth a mark: after a crash it says how much may have been lost. */
+const LAG_TOLD_MS_MIN = 500
 const OPEN_BRACKET = 0x5b
 
 /** Connects and marks the opening on the tape; rejects with TransientError when the venue cannot be reached. */
 export async function openMarketConnection(options: ConnectionOptions): Promise<MarketConnection> {
   const { id, url, clock, gate } = options
+  const startMs = clock.monotonicMs()
   const ears = createEars(options)
   const life = createAbort(options.signal)
   const socket = await openWebSocket({
@@ -66,7 +69,7 @@ export async function openMarketConnection(options: ConnectionOptions): Promise<
     onMessage: ears.onMessage,
     onClose: (code, given) => {
       const reason = ears.heard.goodbye || given
-      gate.mark(id, 'close', { code, reason })
+      gate.mark(id, 'close', { code, reason, rtt_ms: Math.round(ears.heard.lagMs) })
       ears.end({ kind: 'closed', why: `closed with code ${code}${reason === '' ? '' : `: ${reason}`}` })
       ears.closed.resolve()
       life.release()
@@ -78,7 +81,8 @@ export async function openMarketConnection(options: ConnectionOptions): Promise<
   })
   const { host } = new URL(url)
   gate.mark(id, 'open', { url, host, ...(options.replaces === null ? {} : { replaces: options.replaces }) })
-  return assemble({ ...options, signal: life.signal }, ears, socket, clock.monotonicMs())
+  const openedMs = clock.monotonicMs()
+  return assemble({ ...options, signal: life.signal }, ears, socket, { openedMs, handshakeMs: openedMs - startMs })
 }
 
 /** What hears the socket: counters as plain numbers, because this runs for every frame. */
@@ -86,7 +90,8 @@ function createEars({ id, clock, gate, status, patience }: ConnectionOptions) {
   const ended = createDeferred<ConnectionEnd>()
   const closed = createDeferred<void>()
   const spoke = createDeferred<void>()
-  const heard = { frames: 0, answers: 0, pongs: 0, hadData: false, refused: false, goodbye: '' }
+  const counts = { frames: 0, answers: 0, pongs: 0, pongMs: 0, lagMs: 0 }
+  const heard = { ...counts, hadData: false, refused: false, goodbye: '' }
 
   let silent = true
   const hear = (what: 'frames' | 'answers'): void => {
@@ -99,6 +104,7 @@ function createEars({ id, clock, gate, status, patience }: ConnectionOptions) {
     const control = data.length < CONTROL_BYTES_MAX ? controlOf(data) : null
     if (control === 'pong') {
       heard.pongs += 1
+      heard.pongMs = clock.monotonicMs()
       return
     }
     const atUs = clock.wallUs()
@@ -134,12 +140,14 @@ function assemble(
   options: ConnectionOptions,
   ears: ReturnType<typeof createEars>,
   socket: OpenSocket,
-  openedMs: number,
+  { openedMs, handshakeMs }: { readonly openedMs: number; readonly handshakeMs: number },
 ): MarketConnection {
   const { id, clock, gate, stallTimeoutMs, inheritedRate, patience } = options
   const { heard } = ears
   const silence = createSilenceWatch({ stallTimeoutMs, startMs: openedMs, inheritedRate, patience })
-  const pulse = createPulse({ ...options, silence, heard, startMs: openedMs, ping: () => socket.send('PING') })
+  const ping = () => socket.send('PING')
+  const pulse = createPulse({ ...options, silence, heard, startMs: openedMs, handshakeMs, ping })
+  let lagToldMs = LAG_TOLD_MS_MIN
   const subscriptions = createSubscriptions({
     clock,
     signal: options.signal,
@@ -169,10 +177,16 @@ function assemble(
     openedMs,
     tick(nowMs, mayJudge) {
       const stall = pulse.beat(nowMs)
-      if (stall === null || judged || !mayJudge) return
+      heard.lagMs = pulse.lagMs
+      if (pulse.lagMs >= lagToldMs) {
+        gate.mark(id, 'lag', { rtt_ms: Math.round(pulse.lagMs) })
+        lagToldMs = pulse.lagMs + LAG_TOLD_MS_MIN
+      }
+      if (stall === null || judged || !mayJudge) return false
       judged = true
-      gate.mark(id, 'stall', stall)
+      gate.mark(id, 'stall', { ...stall, rtt_ms: Math.round(pulse.lagMs) })
       ears.end({ kind: 'stalled', why: stall.reason })
+      return true
     },
     close(reason) {
       heard.goodbye = reason

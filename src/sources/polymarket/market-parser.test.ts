@@ -78,6 +78,7 @@ describe('a Gamma market', () => {
     assert.equal(reason(null), 'not an object')
     assert.equal(reason([]), 'not an object')
     assert.match(reason(gammaMarket(1, { conditionId: '0x12' })), /no condition id/)
+    assert.match(reason(gammaMarket(1, { conditionId: { toString: 0 } })), /no condition id: {"toString":0}/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '["1", "x"]' })), /not a token id/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '["1", "1"]' })), /twice/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '{"a":1}' })), /not a list/)

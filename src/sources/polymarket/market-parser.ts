@@ -1,7 +1,16 @@
+import { decimalText, trimDecimal } from '../../core/decimal.ts'
 import { isConditionId, isTokenId, type TokenId } from '../../core/ids.ts'
 import type { Market, MarketToken } from '../../core/market.ts'
-import { decimalText, trimDecimal } from './decimal.ts'
-import { clip, idOrNull, isJsonObject, isoTime, isTrue, type JsonObject, textArray, textOrNull } from './json-values.ts'
+import {
+  idOrNull,
+  isJsonObject,
+  isoTime,
+  isTrue,
+  type JsonObject,
+  rawText,
+  textArray,
+  textOrNull,
+} from './json-values.ts'
 import { KNOWN_MARKET_KEYS } from './known-keys.ts'
 
 /** A readable market with the keys that this build does not know, or the reason why it cannot be read. */
@@ -19,7 +28,7 @@ const OUTCOMES_MAX = 256
 export function parseGammaMarket(value: unknown): ParsedMarket {
   if (!isJsonObject(value)) return unreadable('not an object')
   const conditionId = value['conditionId']
-  if (!isConditionId(conditionId)) return unreadable(`no condition id: ${clip(String(conditionId), 100)}`)
+  if (!isConditionId(conditionId)) return unreadable(`no condition id: ${rawText(conditionId, 100)}`)
   const fields = trackedFields(value)
   fields.taken.add('conditionId')
   const version = fields.read('version', textOrNull)

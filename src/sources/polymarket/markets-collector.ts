@@ -3,12 +3,12 @@ import { describeError } from '../../core/errors.ts'
 import type { Market } from '../../core/market.ts'
 import type { MarketStore } from '../../core/ports.ts'
 import type { BadInput } from './bad-input.ts'
-import { storeChunks } from './chunks.ts'
+import { createChunkWriter } from './chunks.ts'
 import type { DriftCounter } from './drift.ts'
 import type { GammaClient } from './gamma.ts'
 import { isTradable, mostTraded, sweepOpenMarkets } from './listing.ts'
 import type { MarketReader } from './market-reader.ts'
-import type { TokenRegistry } from './token-registry.ts'
+import type { ListedMarket, TokenRegistry } from './token-registry.ts'
 
 export interface MarketsCollectorOptions {
   readonly gamma: GammaClient
@@ -42,7 +42,7 @@ export function createMarketsCollector(options: MarketsCollectorOptions): Pollin
   const { gamma, registry, reader, intervalMs, critical, maxMarkets } = options
 
   /** What was tracked and is no longer listed: closed, or only less traded than the others. */
-  const lookUpMissing = async (listed: readonly Market[], context: CollectorContext): Promise<Missing> => {
+  const lookUpMissing = async (listed: readonly ListedMarket[], context: CollectorContext): Promise<Missing> => {
     const known = new Set(listed.map((market) => market.conditionId))
     const missing = [...registry.markets()].map((market) => market.conditionId).filter((id) => !known.has(id))
     if (missing.length === 0) return NOTHING_MISSING
@@ -59,8 +59,15 @@ export function createMarketsCollector(options: MarketsCollectorOptions): Pollin
   }
 
   const collectOnce = async (context: CollectorContext): Promise<CycleResult> => {
-    const sweep = await sweepOpenMarkets({ gamma, reader, source: NAME, maxMarkets, pick: (market) => market }, context)
-    const observedMs = context.clock.wallMs()
+    const writer = createChunkWriter<Market>(context, {
+      what: 'markets',
+      chunkSize: MARKETS_PER_TRANSACTION,
+      store: (markets) => options.store.saveMarkets(markets, context.clock.wallMs()),
+    })
+    const sweep = await sweepOpenMarkets(
+      { gamma, reader, source: NAME, maxMarkets, pick: listingOf, onPage: writer.add },
+      context,
+    )
     // The registry comes first: recording must not wait for the ledger.
     const { missing, still, left, trouble } = sweep.complete
       ? await lookUpMissing(sweep.items, context)
@@ -69,12 +76,8 @@ export function createMarketsCollector(options: MarketsCollectorOptions): Pollin
     registry.retire(left.map((market) => market.conditionId))
     if (sweep.complete) registry.replaceTracked(tracked)
     else registry.addTracked(tracked)
-    const stored = await storeChunks(context, {
-      what: 'markets',
-      items: [...tracked, ...left],
-      chunkSize: MARKETS_PER_TRANSACTION,
-      store: (markets) => options.store.saveMarkets(markets, observedMs),
-    })
+    await writer.add([...still, ...left])
+    const stored = await writer.finish()
     await options.badInput.flush(context)
     const details: Record<string, number | string> = {
       observed: sweep.observed,
@@ -94,4 +97,11 @@ export function createMarketsCollector(options: MarketsCollectorOptions): Pollin
   }
 
   return { name: NAME, intervalMs, critical, collectOnce }
+}
+
+/** What is kept of a market until the sweep is over: its raw form, some kilobytes, goes to the ledger before that. */
+function listingOf(market: Market): ListedMarket & Pick<Market, 'volume24h'> {
+  const { conditionId, tickSize, minOrderSize, negRisk, version, volume24h } = market
+  const tokens = market.tokens.map(({ tokenId }) => ({ tokenId }))
+  return { conditionId, tickSize, minOrderSize, negRisk, version, volume24h, tokens }
 }

@@ -1,14 +1,15 @@
 import type { CollectorContext, CycleResult, PollingCollector } from '../../core/collector.ts'
+import type { BookWitness, WitnessedBook } from '../../core/coverage.ts'
 import { describeError, TransientError } from '../../core/errors.ts'
 import type { TokenId } from '../../core/ids.ts'
 import type { OrderBookSnapshot } from '../../core/market.ts'
 import type { OrderBookStore } from '../../core/ports.ts'
+import { storeOnceMore } from '../../core/store-once-more.ts'
 import { createAbort } from '../../runtime/abort.ts'
 import type { BadInput } from './bad-input.ts'
 import { parseBookRow } from './book-parser.ts'
 import { BOOKS_PER_REQUEST_MAX, type ClobClient } from './clob.ts'
 import { isJsonObject } from './json-values.ts'
-import { storeOnceMore } from './store-once-more.ts'
 import type { TokenRegistry } from './token-registry.ts'
 
 export interface OrderBooksCollectorOptions {
@@ -20,6 +21,8 @@ export interface OrderBooksCollectorOptions {
   readonly critical: boolean
   /** Levels kept on each side. */
   readonly depth: number
+  /** Is shown every book, whole. */
+  readonly witness: BookWitness
 }
 
 const NAME = 'polymarket.orderbooks'
@@ -85,8 +88,11 @@ async function knownTokens(
 async function fetchBooks(options: OrderBooksCollectorOptions, batch: readonly TokenId[], context: CollectorContext) {
   const asked = new Set(batch)
   const books = new Map<TokenId, OrderBookSnapshot>()
+  const whole: WitnessedBook[] = []
   let unreadable = 0
-  for (const row of await options.clob.books(batch, context.signal)) {
+  const rows = await options.clob.books(batch, context.signal)
+  const observedUs = context.clock.wallUs()
+  for (const row of rows) {
     const parsed = parseBookRow(row, options.depth)
     if (!parsed.ok) {
       unreadable += 1
@@ -94,8 +100,10 @@ async function fetchBooks(options: OrderBooksCollectorOptions, batch: readonly T
       options.badInput.add(NAME, identity, parsed.reason, row)
     } else if (asked.has(parsed.book.tokenId)) {
       books.set(parsed.book.tokenId, parsed.book)
+      whole.push(parsed.whole)
     }
   }
+  options.witness.compare(whole, observedUs)
   return { books: [...books.values()], unreadable }
 }
 

@@ -37,17 +37,25 @@ export async function withVenue(venue: Venue, use: (scene: Scene) => Promise<voi
   const { context, log } = collectorContext(clock)
   const store = new MemoryStore()
   const urls = { gammaUrl: `${server.url}/gamma`, clobUrl: `${server.url}/clob`, dataUrl: server.url, wsUrl: 'ws://x' }
-  const intervals = { marketsIntervalMs: 1, priceIntervalMs: 1, orderbookIntervalMs: 60_000, resolutionIntervalMs: 1 }
+  const intervals = {
+    marketsIntervalMs: 1,
+    priceIntervalMs: 1,
+    orderbookIntervalMs: 60_000,
+    resolutionIntervalMs: 1,
+    backfillIntervalMs: 1,
+  }
   const stream = { maxTokensPerConnection: 500, pingIntervalMs: 10_000, stallTimeoutMs: 30_000 }
-  const critical = { markets: true, prices: true, orderbooks: true, resolutions: false, trades: true }
+  const critical = { markets: true, prices: true, orderbooks: true, resolutions: false, trades: true, backfill: false }
   const source = createPolymarketSource({
     settings: { ...urls, ...intervals, ...stream, maxMarkets, orderbookDepth: 2, critical },
     http,
     store,
     tape: new MemoryTape(),
+    witness: { compare() {} },
     clock,
     random: testRandom(),
     bootId: 'boot',
+    backfill: null,
   })
   const named = (name: string): PollingCollector => {
     const found = source.polling.find((collector) => collector.name === name)

@@ -90,13 +90,21 @@ export class Shard {
     this.#current?.subscriptions.add(tokens)
   }
 
-  remove(tokens: readonly TokenId[]): void {
+  /** Another shard takes these over: heard on this connection for a while, and on no successor of it. */
+  leave(tokens: readonly TokenId[]): void {
     for (const token of tokens) this.#tokens.delete(token)
+  }
+
+  remove(tokens: readonly TokenId[]): void {
+    this.leave(tokens)
     this.#current?.subscriptions.remove(tokens)
   }
 
   tick(nowMs: number, mayJudge: boolean): void {
-    for (const connection of this.#open) connection.tick(nowMs, mayJudge)
+    for (const connection of this.#open) {
+      // Known at once: the status that is written after this tick must not call the shard well.
+      if (connection.tick(nowMs, mayJudge) && connection === this.#current) this.#stalled = true
+    }
     const current = this.#current
     if (current === null) return
     // Data long after the opening: the venue is alive on this connection, and its silence counts in full again.
@@ -214,7 +222,6 @@ export class Shard {
     log.debug({ connection: connection.id, end: end.kind }, `a connection ended: ${end.why}`)
     this.#trouble = end.why
     if (end.kind === 'stalled') {
-      this.#stalled = true
       this.#believedRate = connection.silence.ratePerSecond / 2
       this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX)
       return 0

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import type { MarketEvent } from '../../core/events.ts'
-import type { ConditionId, TokenId } from '../../core/ids.ts'
+import { type ConditionId, isConditionId, type TokenId } from '../../core/ids.ts'
 import type { Market, TokenDirectory, TokenFacts } from '../../core/market.ts'
 import type { TrackedToken } from '../../core/ports.ts'
 
@@ -8,6 +8,11 @@ import type { TrackedToken } from '../../core/ports.ts'
 export interface TrackedMarket {
   readonly conditionId: ConditionId
   readonly tokens: readonly TokenId[]
+}
+
+/** What is to be known of a market to record it. */
+export type ListedMarket = Pick<Market, 'conditionId' | 'tickSize' | 'minOrderSize' | 'negRisk' | 'version'> & {
+  readonly tokens: readonly { readonly tokenId: TokenId }[]
 }
 
 export interface RegistryOptions {
@@ -22,9 +27,9 @@ export interface TokenRegistry extends TokenDirectory {
   /** Fills an empty registry from what the ledger knows; does nothing once markets have been heard of. */
   seed(tokens: readonly TrackedToken[]): void
   /** The whole list of open markets: unlisted ones are dropped when they are missing for the second time. */
-  replaceTracked(markets: readonly Market[]): void
+  replaceTracked(markets: readonly ListedMarket[]): void
   /** A part of the list: adds and updates, drops nothing. */
-  addTracked(markets: readonly Market[]): void
+  addTracked(markets: readonly ListedMarket[]): void
   /** These are known to be closed: recorded for the grace period, then dropped. */
   retire(conditionIds: Iterable<ConditionId>): void
   /** What the stream says: a new market is added at once, a resolved one is retired. */
@@ -34,6 +39,8 @@ export interface TokenRegistry extends TokenDirectory {
   markets(): Iterable<TrackedMarket>
   tracks(conditionId: ConditionId): boolean
   tokens(): readonly TokenId[]
+  /** A market's tokens; none when it is not tracked. */
+  tokensOf(market: string): readonly TokenId[]
   readonly marketCount: number
   readonly tokenCount: number
   /** Markets that were not taken because the registry was full. */
@@ -108,6 +115,10 @@ class Registry implements TokenRegistry {
     return [...this.#facts.keys()]
   }
 
+  tokensOf(market: string): readonly TokenId[] {
+    return isConditionId(market) ? (this.#entries.get(market)?.facts.map(({ tokenId }) => tokenId) ?? []) : []
+  }
+
   *markets(): Iterable<TrackedMarket> {
     for (const entry of this.#entries.values()) {
       yield { conditionId: entry.conditionId, tokens: entry.facts.map((fact) => fact.tokenId) }
@@ -126,7 +137,7 @@ class Registry implements TokenRegistry {
     this.#tell()
   }
 
-  replaceTracked(markets: readonly Market[]): void {
+  replaceTracked(markets: readonly ListedMarket[]): void {
     const listed = new Set(markets.map((market) => market.conditionId))
     for (const entry of this.#entries.values()) {
       entry.misses = listed.has(entry.conditionId) ? 0 : entry.misses + 1
@@ -136,7 +147,7 @@ class Registry implements TokenRegistry {
     this.addTracked(markets)
   }
 
-  addTracked(markets: readonly Market[]): void {
+  addTracked(markets: readonly ListedMarket[]): void {
     this.#forgetRetired()
     for (const market of markets) {
       if (!this.#retired.has(market.conditionId)) this.#put(market.conditionId, factsOf(market))
@@ -255,7 +266,7 @@ class Registry implements TokenRegistry {
   }
 }
 
-function factsOf(market: Market): readonly TokenFacts[] {
+function factsOf(market: ListedMarket): readonly TokenFacts[] {
   const { conditionId, tickSize, minOrderSize, negRisk, version } = market
   return market.tokens.map(({ tokenId }) => ({ tokenId, conditionId, tickSize, minOrderSize, negRisk, version }))
 }

@@ -6,10 +6,12 @@ import type { TapeAppender } from '../../core/tape.ts'
 import { createAbort } from '../../runtime/abort.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { seedRegistry } from './seed.ts'
+import type { TokenMoves } from './token-moves.ts'
 import type { TokenRegistry } from './token-registry.ts'
 
 export interface TradeListenerOptions {
   readonly registry: TokenRegistry
+  readonly moves: TokenMoves
   readonly store: Pick<MarketStore, 'loadTrackedTokens'>
   readonly tape: TapeAppender
   readonly random: Random
@@ -87,6 +89,8 @@ async function record(options: TradeListenerOptions, pool: ConnectionPool, conte
         changed = false
         pool.update(registry.markets())
       }
+      const moving = options.moves.take(nowMs)
+      if (moving.length > 0) pool.move(moving, nowMs)
       pool.tick(nowMs, nowMs - lastTickMs <= tickMs * LATE_TICKS_MAX)
       lastTickMs = nowMs
       status.tokensWanted = registry.tokenCount

@@ -1,6 +1,6 @@
+import { compareDecimals } from '../../core/decimal.ts'
 import type { DetectionMethod, Market, Resolution } from '../../core/market.ts'
 import type { ClobMarket } from './clob-market-parser.ts'
-import { compareDecimals } from './decimal.ts'
 
 /** How a market ended, as far as its own facts tell. */
 export type Verdict =

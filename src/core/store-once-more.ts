@@ -1,5 +1,5 @@
-import type { CollectorContext } from '../../core/collector.ts'
-import { describeError } from '../../core/errors.ts'
+import type { CollectorContext } from './collector.ts'
+import { describeError } from './errors.ts'
 
 const PAUSE_MS = 1000
 

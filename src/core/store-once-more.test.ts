@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SimulatedClock } from '../../sim/clock.ts'
+import { SimulatedClock } from '../sim/clock.ts'
+import { collectorContext } from '../sources/polymarket/support.test.ts'
 import { storeOnceMore } from './store-once-more.ts'
-import { collectorContext } from './support.test.ts'
 
 function setUp(failures: number) {
   const clock = new SimulatedClock()
