@@ -172,7 +172,9 @@ describe('values', () => {
       )
     }
     assert.equal(load(yaml('polymarket: {enabled: no}')).config.polymarket.enabled, false)
-    assert.match(refusal(yaml('polymarket: {enabled: maybe}')), /must be `true` or `false`/)
+    for (const value of ['maybe', '[true]', '{toString: 0}']) {
+      assert.match(refusal(yaml(`polymarket: {enabled: ${value}}`)), /must be `true` or `false`/)
+    }
   })
   test('all problems are told at once', () => {
     const message = refusal({ env: { PORT: 'x', TAPEKEEPER_LOG_LEVEL: 'loud' } })

@@ -223,8 +223,14 @@ function whole(about: string, fallback: number, [min, max]: [number, number], va
 
 function flag(about: string, fallback: boolean) {
   const form = '`true` or `false`'
-  const schema = z.preprocess((value) => BOOLEANS.get(String(value).trim().toLowerCase()), z.boolean(`must be ${form}`))
+  const schema = z.preprocess(readFlag, z.boolean(`must be ${form}`))
   return keyed(schema.prefault(fallback), { about, form })
+}
+
+/** Flags and the environment give text, YAML whatever somebody wrote. */
+function readFlag(value: unknown): boolean | undefined {
+  if (typeof value === 'object') return undefined
+  return BOOLEANS.get(String(value).trim().toLowerCase())
 }
 
 const BOOLEANS = new Map([

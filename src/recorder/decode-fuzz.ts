@@ -15,7 +15,21 @@ export interface FuzzReport {
 const DEPTH_MAX = 20_000
 const REASON_LENGTH_MAX = 1_000
 /** What JSON can hold where something else is expected. */
-const ODD_VALUES = ['null', 'true', '-1', '1e999', '0.5', '""', '"0x"', '"\\u0000"', '[]', '{}', '[[]]', '{"a":{}}']
+const ODD_VALUES = [
+  'null',
+  'true',
+  '-1',
+  '1e999',
+  '0.5',
+  '""',
+  '"0x"',
+  '"\\u0000"',
+  '[]',
+  '{}',
+  '[[]]',
+  '{"a":{}}',
+  '{"toString":0}',
+]
 
 /**
  * Decodes `count` mutations of real frames and throws on the first that breaks a promise: a decoder never throws,

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { TransientError } from '../core/errors.ts'
+import { parseJson } from './parse-json.ts'
 
 /** What the far side sent, decoded as far as its content type allows. */
 export type Body =
@@ -76,7 +77,7 @@ function decode(raw: Buffer, contentType: string): Body {
   if (/\bhtml\b/i.test(contentType) || /^\s*<(!doctype|html)/i.test(text))
     return { kind: 'html', snippet: snippet(text) }
   try {
-    return { kind: 'json', value: JSON.parse(text) as unknown }
+    return { kind: 'json', value: parseJson(text) }
   } catch {
     return { kind: 'other', text: snippet(text) }
   }

@@ -78,6 +78,11 @@ function timed(what: string, tookMs: number): Finding {
   return tookMs > SLOW_MS ? warn(text, 'slow: look at the network') : ok(text)
 }
 
+function secondsOf(answer: unknown): number | null {
+  const seconds = typeof answer === 'string' || typeof answer === 'number' ? Number(answer) : Number.NaN
+  return Number.isSafeInteger(seconds) ? seconds : null
+}
+
 /**
  * The venue tells whole seconds. A second `s` told between `a` and `b` puts the difference between `s - b` and
  * `s + 1 - a`; several answers narrow it down to about the round trip.
@@ -86,9 +91,9 @@ async function checkClock(clock: Clock, client: HttpClient, url: string, signal:
   let [low, high] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let question = 0; question < CLOCK_QUESTIONS; question += 1) {
     const before = clock.wallMs() / 1000
-    const told = Number(await client.getJson(`${url}/time`, { signal }))
+    const told = secondsOf(await client.getJson(`${url}/time`, { signal }))
     const after = clock.wallMs() / 1000
-    if (!Number.isSafeInteger(told)) return fail('the venue’s /time is no time')
+    if (told === null) return fail('the venue’s /time is no time')
     // An answer that contradicts the ones before begins anew: one of the clocks was set.
     const fits = told - after <= high && told + 1 - before >= low
     low = fits ? Math.max(low, told - after) : told - after

@@ -3,7 +3,7 @@ import { compareDecimals, decimalText, midpointOf, subtractDecimals } from '../.
 import type { Level } from '../../core/events.ts'
 import { isConditionId, isTokenId } from '../../core/ids.ts'
 import type { OrderBookSnapshot } from '../../core/market.ts'
-import { clip, isJsonObject } from './json-values.ts'
+import { isJsonObject, numberOrNull, shown } from './json-values.ts'
 
 export type ParsedBook =
   | { readonly ok: true; readonly book: OrderBookSnapshot; readonly whole: WitnessedBook }
@@ -16,13 +16,13 @@ export type ParsedBook =
 export function parseBookRow(value: unknown, levelsMax: number): ParsedBook {
   if (!isJsonObject(value)) return { ok: false, reason: 'not an object' }
   const tokenId = value['asset_id']
-  if (!isTokenId(tokenId)) return { ok: false, reason: `no asset id: ${clip(String(tokenId), 100)}` }
+  if (!isTokenId(tokenId)) return { ok: false, reason: `no asset id: ${shown(tokenId)}` }
   const conditionId = value['market']
-  if (!isConditionId(conditionId)) return { ok: false, reason: `no market: ${clip(String(conditionId), 100)}` }
+  if (!isConditionId(conditionId)) return { ok: false, reason: `no market: ${shown(conditionId)}` }
   const hash = value['hash']
   if (typeof hash !== 'string' || hash === '') return { ok: false, reason: 'no hash' }
-  const venueMs = Number(value['timestamp'])
-  if (!Number.isSafeInteger(venueMs) || venueMs <= 0) return { ok: false, reason: 'no timestamp' }
+  const venueMs = numberOrNull(value['timestamp'])
+  if (venueMs === null || !Number.isSafeInteger(venueMs) || venueMs <= 0) return { ok: false, reason: 'no timestamp' }
   const bids = readSide(value['bids'], -1)
   const asks = readSide(value['asks'], 1)
   if (bids === null || asks === null) return { ok: false, reason: 'a side cannot be read' }

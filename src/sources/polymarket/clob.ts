@@ -3,6 +3,7 @@ import type { ConditionId, TokenId } from '../../core/ids.ts'
 import { HttpStatusError } from '../../runtime/http.ts'
 import { type ClobMarket, parseClobMarket } from './clob-market-parser.ts'
 import type { HttpJson } from './gamma.ts'
+import { numberOrNull } from './json-values.ts'
 import { joinPath } from './limits.ts'
 
 export interface ClobClient {
@@ -33,8 +34,8 @@ export function createClobClient(http: HttpJson, baseUrl: string): ClobClient {
       return parseClobMarket(await absentAsNull(http.getJson(joinPath(baseUrl, `/markets/${conditionId}`), { signal })))
     },
     async time(signal) {
-      const seconds = Number(await http.getJson(joinPath(baseUrl, '/time'), { signal }))
-      if (!Number.isFinite(seconds)) throw new TransientError('GET /time answered without a time')
+      const seconds = numberOrNull(await http.getJson(joinPath(baseUrl, '/time'), { signal }))
+      if (seconds === null) throw new TransientError('GET /time answered without a time')
       return seconds
     },
   }

@@ -76,9 +76,21 @@ export function isoTime(value: unknown): string | null {
   return `${whole}${fraction}Z`
 }
 
+/** A number that may have come as text. `Number` alone throws for an object with a member `valueOf` or `toString`. */
+export function numberOrNull(value: unknown): number | null {
+  if (typeof value !== 'number' && typeof value !== 'string') return null
+  const number = Number(value)
+  return Number.isFinite(number) ? number : null
+}
+
 /** Cuts text that goes into messages and dead letters. */
 export function clip(text: string, charactersMax: number): string {
   return text.length <= charactersMax ? text : `${text.slice(0, charactersMax)}…`
+}
+
+/** What stood where an id should be, in at most 100 characters. `String` alone throws for `{"toString":0}`. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? clip(value, 100) : rawText(value, 100)
 }
 
 /** JSON text of something that came from JSON, cut to a length. */

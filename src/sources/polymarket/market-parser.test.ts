@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
 import { parseGammaMarket } from './market-parser.ts'
 import { gammaMarket, market, NO_SAMPLES, sample, tokenId } from './support.test.ts'
 
@@ -78,23 +77,12 @@ describe('a Gamma market', () => {
     assert.equal(reason(null), 'not an object')
     assert.equal(reason([]), 'not an object')
     assert.match(reason(gammaMarket(1, { conditionId: '0x12' })), /no condition id/)
-    assert.match(reason(gammaMarket(1, { conditionId: { toString: 0 } })), /no condition id: {"toString":0}/)
+    assert.match(reason(gammaMarket(1, { conditionId: { toString: 0 } })), /no condition id: {"toString":0}$/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '["1", "x"]' })), /not a token id/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '["1", "1"]' })), /twice/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: '{"a":1}' })), /not a list/)
     assert.match(reason(gammaMarket(1, { clobTokenIds: [1e77, 2e77] })), /not a list/)
     assert.match(reason(gammaMarket(1, { outcomes: '["Yes"]' })), /1 outcomes and 2 token ids/)
-  })
-
-  test('never throws, whatever a key holds', () => {
-    const keys = Object.keys(gammaMarket(1, { version: 'v2', positionIds: [], closedTime: '', events: [] }))
-    fc.assert(
-      fc.property(fc.constantFrom(...keys), fc.jsonValue(), (key, value) => {
-        const parsed = parseGammaMarket(gammaMarket(1, { [key]: value }))
-        assert.equal(typeof parsed.ok, 'boolean')
-      }),
-      { numRuns: 1000, verbose: 1 },
-    )
   })
 })
 

@@ -7,7 +7,7 @@ import {
   isoTime,
   isTrue,
   type JsonObject,
-  rawText,
+  shown,
   textArray,
   textOrNull,
 } from './json-values.ts'
@@ -28,7 +28,7 @@ const OUTCOMES_MAX = 256
 export function parseGammaMarket(value: unknown): ParsedMarket {
   if (!isJsonObject(value)) return unreadable('not an object')
   const conditionId = value['conditionId']
-  if (!isConditionId(conditionId)) return unreadable(`no condition id: ${rawText(conditionId, 100)}`)
+  if (!isConditionId(conditionId)) return unreadable(`no condition id: ${shown(conditionId)}`)
   const fields = trackedFields(value)
   fields.taken.add('conditionId')
   const version = fields.read('version', textOrNull)

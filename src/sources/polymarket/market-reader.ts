@@ -2,7 +2,7 @@ import type { CollectorContext } from '../../core/collector.ts'
 import type { Market } from '../../core/market.ts'
 import type { BadInput } from './bad-input.ts'
 import type { DriftCounter } from './drift.ts'
-import { isJsonObject } from './json-values.ts'
+import { isJsonObject, shown } from './json-values.ts'
 import { parseGammaMarket } from './market-parser.ts'
 
 /** Reads Gamma's rows one by one: a bad row becomes a dead letter and its neighbours live. */
@@ -36,5 +36,5 @@ export function createMarketReader(badInput: BadInput, drift: DriftCounter): Mar
 }
 
 function identityOf(row: unknown): string {
-  return isJsonObject(row) ? `market ${String(row['id'])} ${String(row['conditionId'])}` : `market ${typeof row}`
+  return isJsonObject(row) ? `market ${shown(row['id'])} ${shown(row['conditionId'])}` : `market ${typeof row}`
 }

@@ -9,7 +9,7 @@ import { createAbort } from '../../runtime/abort.ts'
 import type { BadInput } from './bad-input.ts'
 import { parseBookRow } from './book-parser.ts'
 import { BOOKS_PER_REQUEST_MAX, type ClobClient } from './clob.ts'
-import { isJsonObject } from './json-values.ts'
+import { isJsonObject, shown } from './json-values.ts'
 import type { TokenRegistry } from './token-registry.ts'
 
 export interface OrderBooksCollectorOptions {
@@ -96,7 +96,7 @@ async function fetchBooks(options: OrderBooksCollectorOptions, batch: readonly T
     const parsed = parseBookRow(row, options.depth)
     if (!parsed.ok) {
       unreadable += 1
-      const identity = `book ${isJsonObject(row) ? String(row['asset_id']) : typeof row}`
+      const identity = `book ${isJsonObject(row) ? shown(row['asset_id']) : typeof row}`
       options.badInput.add(NAME, identity, parsed.reason, row)
     } else if (asked.has(parsed.book.tokenId)) {
       books.set(parsed.book.tokenId, parsed.book)

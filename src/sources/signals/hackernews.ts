@@ -1,4 +1,5 @@
 import { describeError, TransientError } from '../../core/errors.ts'
+import { parseJson } from '../../runtime/parse-json.ts'
 import { getChanged } from './document.ts'
 import type { FoundItem } from './found-item.ts'
 import type { GetDocument, Scraper } from './scraper.ts'
@@ -85,7 +86,8 @@ function readStory(value: unknown, id: string, baseUrl: string): FoundItem | nul
   const item: Record<string, unknown> = { ...value }
   if (item['deleted'] === true || item['dead'] === true || item['type'] === 'comment') return null
   const { title, url, text, time } = item
-  if (String(item['id']) !== id || typeof title !== 'string' || title.trim() === '') return 'damaged'
+  if ((item['id'] !== id && item['id'] !== Number(id)) || typeof title !== 'string' || title.trim() === '')
+    return 'damaged'
   const { kids: _, ...raw } = item
   return {
     externalId: id,
@@ -100,7 +102,7 @@ function readStory(value: unknown, id: string, baseUrl: string): FoundItem | nul
 
 function fromJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
     throw new TransientError('the answer is not JSON', { cause: error })
   }
