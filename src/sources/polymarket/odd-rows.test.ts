@@ -8,8 +8,13 @@ import { parseGammaMarket } from './market-parser.ts'
 import { conditionId, gammaMarket, tokenId } from './support.test.ts'
 
 /** JSON whose conversion to text or to a number throws. */
-const STUBBORN = [{ toString: 0 }, { valueOf: 0, toString: null }, [[{ toString: {} }]], { toJSON: 1, length: -1 }]
-const anyJson = fc.oneof(fc.jsonValue(), fc.constantFrom<unknown>(...STUBBORN))
+const STUBBORN: readonly unknown[] = [
+  { toString: 0 },
+  { valueOf: 0, toString: null },
+  [[{ toString: {} }]],
+  { toJSON: 1, length: -1 },
+]
+const anyJson = fc.oneof(fc.jsonValue(), fc.constantFrom(...STUBBORN))
 
 const level = { price: '0.5', size: '10' }
 const BOOK = {
