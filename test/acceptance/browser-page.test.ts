@@ -52,6 +52,29 @@ describe('the overview in a browser', { skip: noBrowser }, () => {
     await context.close()
   })
 
+  test('nothing moves for who wants no motion', async () => {
+    const { page, context } = await open()
+    // While the page loads something breathes: the first answer is held back until that was looked at.
+    let answer = () => {}
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    await page.route('**/api/collectors*', async (route) => {
+      await held
+      await route.continue()
+    })
+    await page.reload()
+    await page.locator('.loading i').first().waitFor({ timeout: WAIT_MS })
+    const moving = () => page.evaluate('document.getAnimations().length')
+    assert.notEqual(await moving(), 0)
+    await page.emulateMedia({ reducedMotion: 'reduce' })
+    assert.equal(await moving(), 0)
+    answer()
+    await page.getByText('All is well').waitFor({ timeout: WAIT_MS })
+    assert.equal(await moving(), 0)
+    await context.close()
+  })
+
   test('is led by the keyboard, which ? lists', async () => {
     const { page, context, troubles } = await open()
     await page.getByText('All is well').waitFor({ timeout: WAIT_MS })

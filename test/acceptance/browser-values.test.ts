@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import type { FetcherStatus, Markets } from '../../src/api/contract.ts'
+import type { FetcherStatus, Health, Markets } from '../../src/api/contract.ts'
 import { accessibilityProblems, noBrowser, openPage, readRows, takePictures } from '../support/browser.ts'
 import { until } from '../support/processes.ts'
 import { startStand } from '../support/stand.ts'
@@ -14,6 +14,11 @@ const POLL_MS_MAX = 15_000
 const SYMBOLS = ['AAPL', 'BTC-USD', 'SAP.DE', ...Array.from({ length: 17 }, (_, n) => `S${100 + n}`)]
 
 const ACTIVE_ASSETS = 'tracked_assets JOIN assets USING (asset_id) WHERE assets.active'
+
+interface StoredLevel {
+  readonly price: number
+  readonly size: number
+}
 
 interface UpdateRow extends Record<'symbol' | 'name' | 'price' | 'error', string | null> {
   readonly at: Date
@@ -205,6 +210,17 @@ describe('the values of the cards against the ledger', { skip: noBrowser }, () =
       async () => Number(/^(\d+) gaps? since start/.exec(await tile('where something may be missing'))?.[1]),
       () => countInLedger('coverage_gaps'),
     )
+    await agree(
+      'frames on the tape and books checked',
+      async () =>
+        [await tile('every frame'), await tile('venue’s hashes')].map((text) => text.replace(/, [^,]* on disk/, '')),
+      async () => {
+        const { tape, book_checks, recorder } = await stand.get<Health>('api/health')
+        const checked = compact(book_checks.match + book_checks.mismatch)
+        const checks = `${compact(book_checks.match)} of ${checked} checks match`
+        return [`${compact(tape.frames_accepted)} frames accepted`, `${checks}, ${recorder.books_kept} books kept`]
+      },
+    )
     await stand.venue.control({ resume: true })
     await context.close()
   })
@@ -283,13 +299,13 @@ describe('the values of the cards against the ledger', { skip: noBrowser }, () =
   }
 
   async function bookInLedger(token: string) {
-    const [row] = await stand.daemon.query<Record<'bids' | 'asks', { price: number }[]>>(
+    const [row] = await stand.daemon.query<Record<'bids' | 'asks', StoredLevel[]>>(
       'SELECT bids, asks FROM v_orderbooks WHERE token_id = $1 ORDER BY ts DESC LIMIT 1',
       [token],
     )
-    const prices = (levels: { price: number }[] = []) =>
-      levels.slice(0, 10).map(({ price }) => `${Number((price * 100).toFixed(2))}¢`)
-    return { asks: prices(row?.asks).reverse(), bids: prices(row?.bids) }
+    const levels = (all: StoredLevel[] = []) =>
+      all.slice(0, 10).map(({ price, size }) => `${Number((price * 100).toFixed(2))}¢ ${compact(size)}`)
+    return { asks: levels(row?.asks).reverse(), bids: levels(row?.bids) }
   }
 })
 
@@ -322,8 +338,16 @@ async function tradesShown(page: Page) {
 }
 
 async function bookShown(page: Page) {
-  const prices = (side: string) => page.locator(`.book .${side} td:nth-child(2)`).allInnerTexts()
-  return { asks: await prices('ask'), bids: await prices('bid') }
+  const cells = { price: 'td:nth-child(2)', size: 'td:nth-child(3)' }
+  const levels = async (side: string) =>
+    (await readRows(page, `.book .${side}`, cells)).map(({ price, size }) => `${price} ${size}`)
+  return { asks: await levels('ask'), bids: await levels('bid') }
+}
+
+/** As the page writes numbers that are only looked at: 12,345 is `12.3K`. */
+function compact(value: number): string {
+  const large = { notation: 'compact', maximumFractionDigits: 1 } as const
+  return new Intl.NumberFormat('en-US', value < 10_000 ? { maximumFractionDigits: 0 } : large).format(value)
 }
 
 async function gapsShown(page: Page) {
