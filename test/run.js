@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { buildIfStale } from '../bin/build.js'
 
@@ -9,9 +10,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ACCEPTANCE = join('test', 'acceptance')
 /** How tests are compiled: as everything is, and components as Preact wants them. */
 const TSX = { TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.tests.json') }
-/** Two fit the smallest machine we know, and the tests that start servers stay within their time. */
-const FILES_AT_ONCE = 2
+/** Three keep two processors busy: many wait for something. */
+const FILES_AT_ONCE = 3
 const FILE_TIMEOUT_MS = 120_000
+/** So few files start their own servers. */
+const FEW_FILES = 10
+const NO_SERVERS = { env: {}, end: async () => {} }
 /** The proofs start daemons, kill them and feed them for minutes: one at a time. */
 const ACCEPTANCE_TIMEOUT_MS = 25 * 60_000
 
@@ -42,7 +46,21 @@ function build() {
   }
 }
 
-function run(files, acceptance) {
+/** Starting PostgreSQL costs seconds, and a third of all files need one: they share one server of each kind. */
+async function startServers() {
+  const child = spawn(process.execPath, ['--import', 'tsx', join('test', 'servers.ts')], {
+    cwd: ROOT,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  for await (const line of createInterface({ input: child.stdout })) {
+    const end = () => new Promise((resolve) => child.once('exit', resolve).stdin.end())
+    return { env: { TEST_POSTGRES_SERVERS: line }, end }
+  }
+  console.error('tapekeeper: no PostgreSQL servers to share: each file starts its own')
+  return NO_SERVERS
+}
+
+function run(files, acceptance, env) {
   const options = [
     ...['--import', 'tsx', '--test', '--test-reporter=spec'],
     `--test-concurrency=${acceptance ? 1 : FILES_AT_ONCE}`,
@@ -51,7 +69,7 @@ function run(files, acceptance) {
   const child = spawn(process.execPath, [...options, ...files], {
     cwd: ROOT,
     stdio: 'inherit',
-    env: { ...process.env, ...TSX },
+    env: { ...process.env, ...TSX, ...env },
   })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
@@ -71,6 +89,8 @@ if (unknown.length > 0 || files.length === 0) {
   process.exitCode = 64
 } else {
   const built = flags.includes('--no-build') || build()
-  const code = await run(files, acceptance)
+  const servers = acceptance || files.length <= FEW_FILES ? NO_SERVERS : await startServers()
+  const code = await run(files, acceptance, servers.env)
+  await servers.end()
   process.exitCode = code === 0 && !built ? 1 : code
 }

@@ -73,9 +73,10 @@ export async function freshLedger(
 
 /** The connection string of a new database; a migrated one is copied from a template, which is quicker. */
 export async function freshDatabase(kind = EMBEDDED, migrated = false): Promise<string> {
-  const url = await (servers.get(kind.name) ?? startServer(kind))
+  const shared = SHARED[kind.name]
+  const url = shared ?? (await (servers.get(kind.name) ?? startServer(kind)))
   const name = `test_${randomBytes(6).toString('hex')}`
-  if (migrated) await (templates.get(kind.name) ?? makeTemplate(kind, url))
+  if (migrated && shared === undefined) await (templates.get(kind.name) ?? makeTemplate(kind, url))
   await administer(url, `CREATE DATABASE ${name}${migrated ? ' TEMPLATE migrated' : ''}`)
   return withDatabase(url, name)
 }
@@ -91,6 +92,8 @@ export async function administer(url: string, text: string, values: unknown[] = 
   }
 }
 
+/** Servers that a whole run of tests has in common (`test/servers.ts`), with their template; by kind. */
+const SHARED = JSON.parse(process.env['TEST_POSTGRES_SERVERS'] ?? '{}') as Readonly<Record<string, string>>
 const servers = new Map<string, Promise<string>>()
 const templates = new Map<string, Promise<void>>()
 

@@ -27,8 +27,8 @@ const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
 const LINE_LENGTH_MAX = 120
 
-/** Where a process may be looked at or ended: the composition roots. */
-const PROCESS_ROOTS = [/^src\/cli\//, /^src\/daemon\.ts$/, /^src\/sim\/main\.ts$/]
+/** Where a process may be looked at or ended: the composition roots, and the servers of the tests. */
+const PROCESS_ROOTS = [/^src\/cli\//, /^src\/daemon\.ts$/, /^src\/sim\/main\.ts$/, /^src\/ledger\/test-server\.ts$/]
 /** Tests hand the tape's writer thread a disk that fails, by the name of a module. */
 const COMPUTED_IMPORTS = ['src/tape/writer-worker.ts']
 const CLOCK_ROOM = /^src\/runtime\//
