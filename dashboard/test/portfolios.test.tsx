@@ -35,7 +35,7 @@ const CASES: readonly CardCase[] = [
     next: { portfolios: [made.portfolio({ performance: null })], limit: 1_000, offset: 0 },
     showsNext: /not valued yet/,
     empty: { portfolios: [], limit: 1_000, offset: 0 },
-    showsEmpty: /There is no portfolio yet\. On the command line, `tapekeeper portfolio create/,
+    showsEmpty: /There is no portfolio yet\. On the command line, “tapekeeper portfolio create/,
   },
   {
     name: 'Positions',

@@ -14,8 +14,8 @@ const COLUMNS = [
   'Valued',
 ]
 const EMPTY =
-  'There is no portfolio yet. On the command line, `tapekeeper portfolio create NAME` makes one, and ' +
-  '`tapekeeper portfolio import NAME FILE` fills it.'
+  'There is no portfolio yet. On the command line, “tapekeeper portfolio create NAME” makes one, and ' +
+  '“tapekeeper portfolio import NAME FILE” fills it.'
 
 /** Every portfolio with its value. */
 export function Portfolios() {

@@ -57,7 +57,7 @@ export function Header({ route, canSignOut, onHelp }: HeaderProps) {
           ?
         </button>
         {canSignOut && (
-          <button type="button" className="tool" onClick={() => void signOut(live)}>
+          <button type="button" className="tool sign-out" onClick={() => void signOut(live)}>
             Sign out
           </button>
         )}

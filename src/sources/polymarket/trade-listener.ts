@@ -113,7 +113,8 @@ function createTroubleLog({ log, status }: StreamContext) {
     toldMs = nowMs
     const { connectionsActive, connectionsWanted, tokensWanted } = status
     const context = { connectionsActive, connectionsWanted, tokensWanted }
-    if (trouble === null) log.info(context, `recording ${tokensWanted} tokens on ${connectionsActive} connections`)
+    const connections = connectionsActive === 1 ? '1 connection' : `${connectionsActive} connections`
+    if (trouble === null) log.info(context, `recording ${tokensWanted} tokens on ${connections}`)
     else log.warn(context, `the market channel is in trouble: ${trouble}`)
   }
 }
