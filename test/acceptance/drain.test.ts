@@ -7,6 +7,7 @@ import {
   Daemon,
   readTapeLines,
   removeDirectory,
+  serverProcesses,
   signalServer,
   temporaryDirectory,
   venueEnvironment,
@@ -51,6 +52,42 @@ test('SIGTERM drains within 25 s, exits 0 and loses nothing accepted', async (t)
   assertSame('after the drain', await storedTrades(again), accepted)
   assert.ok(sum(accepted) > 300)
 })
+
+test('SIGTERM ends within 25 s while the ledger hangs, and the next start stores what it had not taken', async (t) => {
+  const { daemon, dataDir, environment } = await running(t, 5)
+  const server = await serverProcesses(dataDir)
+  assert.ok(server.length > 3, 'the server and its sessions')
+  for (const pid of server) process.kill(pid, 'SIGSTOP')
+  t.after(() => server.forEach(wake))
+  await daemon.whenHealth(
+    'frames wait',
+    (body) => (body['trade_listener'] as { queue_depth: number }).queue_depth > 500,
+  )
+  const started = performance.now()
+  const result = await daemon.end('SIGTERM')
+  const tookMs = performance.now() - started
+  server.forEach(wake)
+  assert.equal(result.code, 0, result.stderr.slice(-2_000))
+  assert.ok(tookMs < 25_000, `took ${tookMs} ms`)
+  assert.match(result.stderr, /\d+ frames stay on the tape for the next start/)
+  t.diagnostic(`drained in ${Math.round(tookMs)} ms`)
+
+  const accepted = expectedTrades(tradesOnTape(await readTapeLines(dataDir)))
+  const again = await Daemon.start(dataDir, { ...environment, TAPEKEEPER_POLYMARKET_ENABLED: 'false' })
+  t.after(() => again.end('SIGTERM').then(() => undefined))
+  await again.whenHealth('all is stored', ({ ledger, recorder }) => {
+    return (ledger as { state: string }).state === 'ok' && (recorder as { caught_up: boolean }).caught_up
+  })
+  assertSame('after the drain', await storedTrades(again), accepted)
+})
+
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // it has ended
+  }
+}
 
 test('a second SIGTERM ends at once', async (t) => {
   const { daemon } = await running(t, 4)

@@ -178,14 +178,26 @@ export async function removeDirectory(path: string): Promise<void> {
 
 /** Sends a signal to the built-in server of a data directory; false when none runs. */
 export async function signalServer(dataDir: string, signal: NodeJS.Signals): Promise<boolean> {
-  const cluster = findCluster(dataDir)
-  if (cluster === null) return false
-  const file = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-  const pid = Number(file.split('\n')[0])
-  if (!(pid > 1)) return false
+  const pid = await serverPid(dataDir)
   try {
-    return process.kill(pid, signal)
+    return pid !== null && process.kill(pid, signal)
   } catch {
     return false
   }
+}
+
+/** The built-in server of a data directory and everything that it started, one for each session among them. */
+export async function serverProcesses(dataDir: string): Promise<number[]> {
+  const pid = await serverPid(dataDir)
+  if (pid === null) return []
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return [pid, ...children.trim().split(/\s+/).map(Number)]
+}
+
+async function serverPid(dataDir: string): Promise<number | null> {
+  const cluster = findCluster(dataDir)
+  if (cluster === null) return null
+  const file = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+  const pid = Number(file.split('\n')[0])
+  return pid > 1 ? pid : null
 }
