@@ -35,7 +35,7 @@ const CONNECT_TIMEOUT_MS = 2_000
 /** A server that was killed replays its log before it lets anyone in. */
 const RECOVERY_TIMEOUT_MS = 120_000
 const START_TRIES = 3
-const STOP_TIMEOUT_MS = 8_000
+const STOP_TIMEOUT_MS = 6_000
 const IMMEDIATE_TIMEOUT_MS = 3_000
 const ORPHANS_TIMEOUT_MS = 4_000
 const POLL_MS = 50
