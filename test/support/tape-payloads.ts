@@ -25,9 +25,7 @@ export function* keptFrames(lines: Iterable<string>): Generator<KeptFrame> {
 
 /** In the form `frame` the payload is the line itself, from its key to the last brace. */
 function payloadOf(form: KeptFrame['form'], line: string, parsed: Record<string, unknown>): Buffer {
-  const kept = String(parsed[form])
-  if (form === 'text') return Buffer.from(kept)
-  if (form === 'base64') return Buffer.from(kept, 'base64')
+  if (form !== 'frame') return Buffer.from(String(parsed[form]), form === 'text' ? 'utf8' : 'base64')
   return Buffer.from(line.slice(line.indexOf('"frame":') + '"frame":'.length, -1))
 }
 
