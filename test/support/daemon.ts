@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,13 +30,22 @@ export function venueEnvironment(urls: VenueUrls): Record<string, string> {
 }
 
 /** A port that was free a moment ago. */
+/**
+ * A port that nobody listens on. Not one that the system gives out by itself (above 32,767): between here and its use
+ * another test's server would be handed it. Nor one of the built-in database's (up to 25,431).
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const port = 25_500 + randomInt(7_200)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
+  throw new Error('no free port')
 }
 
 export async function temporaryDirectory(): Promise<string> {
