@@ -7,6 +7,7 @@ import type { Random } from '../../core/random.ts'
 import { createAbort, type LinkedAbort } from '../../runtime/abort.ts'
 import type { Pacer } from '../../runtime/websocket.ts'
 import { type ConnectionEnd, type MarketConnection, openMarketConnection } from './market-connection.ts'
+import { ReconnectBackoff } from './reconnect-backoff.ts'
 import type { TapeGate } from './tape-gate.ts'
 
 /** What all shards of one stream share. */
@@ -25,8 +26,6 @@ export interface ShardEnvironment {
   readonly subscribePaceMs: number
 }
 
-const BACKOFF_MS_BASE = 250
-const BACKOFF_MS_MAX = 30_000
 /** A connection that lived shorter is not taken for a success, whatever it delivered. */
 const USEFUL_LIFE_MS_MIN = 1_000
 /** How long a replaced connection is kept when its successor has nothing to say. */
@@ -44,11 +43,11 @@ export class Shard {
   readonly done: Promise<void>
   readonly #environment: ShardEnvironment
   readonly #abort: LinkedAbort
+  readonly #backoff: ReconnectBackoff
   readonly #tokens = new Set<TokenId>()
   readonly #open = new Set<MarketConnection>()
   #current: MarketConnection | null = null
   #connectedBefore = false
-  #failures = 0
   #patience = 1
   #believedRate = 0
   #stalled = false
@@ -58,6 +57,7 @@ export class Shard {
   constructor(environment: ShardEnvironment, tokens: Iterable<TokenId>, signal: AbortSignal) {
     this.#environment = environment
     this.#abort = createAbort(signal)
+    this.#backoff = new ReconnectBackoff(environment.random)
     for (const token of tokens) this.#tokens.add(token)
     this.done = this.#run()
     this.done.catch(() => {}) // whoever owns the shard sees it too
@@ -165,10 +165,10 @@ export class Shard {
       } catch (error) {
         if (signal.aborted) break
         if (!(error instanceof TransientError)) throw error
-        this.#failures += 1
+        const delayMs = this.#backoff.afterFailure(this.#environment.clock.monotonicMs())
         this.#trouble = describeError(error)
-        this.#environment.log.debug({ err: error, failures: this.#failures }, this.#trouble)
-        await this.#wait(Math.max(this.#backoffMs(), error.retryAfterMs ?? 0))
+        this.#environment.log.debug({ err: error, failures: this.#backoff.failures }, this.#trouble)
+        await this.#wait(Math.max(delayMs, error.retryAfterMs ?? 0))
       }
     }
     return null
@@ -226,16 +226,10 @@ export class Shard {
       this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX)
       return 0
     }
-    const livedMs = clock.monotonicMs() - connection.openedMs
+    const nowMs = clock.monotonicMs()
+    const livedMs = nowMs - connection.openedMs
     const useful = end.kind === 'closed' && connection.hadData && livedMs >= USEFUL_LIFE_MS_MIN
-    this.#failures = useful ? 0 : this.#failures + 1
-    return this.#backoffMs()
-  }
-
-  /** Full jitter: anything from nothing to the whole delay, so that what was lost together comes back apart. */
-  #backoffMs(): number {
-    const delayMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_BASE * 2 ** Math.min(this.#failures, 20))
-    return delayMs * this.#environment.random()
+    return useful ? this.#backoff.afterLoss(nowMs) : this.#backoff.afterFailure(nowMs)
   }
 
   async #wait(delayMs: number): Promise<void> {
