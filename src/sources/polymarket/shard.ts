@@ -221,15 +221,15 @@ export class Shard {
     const { clock, log } = this.#environment
     log.debug({ connection: connection.id, end: end.kind }, `a connection ended: ${end.why}`)
     this.#trouble = end.why
-    if (end.kind === 'stalled') {
-      this.#believedRate = connection.silence.ratePerSecond / 2
-      this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX)
-      return 0
-    }
     const nowMs = clock.monotonicMs()
     const livedMs = nowMs - connection.openedMs
-    const useful = end.kind === 'closed' && connection.hadData && livedMs >= USEFUL_LIFE_MS_MIN
-    return useful ? this.#backoff.afterLoss(nowMs) : this.#backoff.afterFailure(nowMs)
+    const useful = end.kind !== 'rejected' && connection.hadData && livedMs >= USEFUL_LIFE_MS_MIN
+    if (end.kind !== 'stalled') return useful ? this.#backoff.afterLoss(nowMs) : this.#backoff.afterFailure(nowMs)
+    // Its successor comes at once. Should that fail, the absence began now, not with what went before this one.
+    if (useful) this.#backoff.afterLoss(nowMs)
+    this.#believedRate = connection.silence.ratePerSecond / 2
+    this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX)
+    return 0
   }
 
   async #wait(delayMs: number): Promise<void> {
