@@ -14,7 +14,7 @@ import type { Random } from './core/random.ts'
 import type { RecorderStatus, StatusBoard } from './core/status.ts'
 import { type AssetParts, addAssets } from './daemon/assets.ts'
 import { introduce } from './daemon/introduce.ts'
-import { startOperations } from './daemon/operations.ts'
+import { type Operations, startOperations } from './daemon/operations.ts'
 import { addSignals } from './daemon/signals.ts'
 import { connectFirst } from './ledger/first-contact.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
@@ -179,7 +179,7 @@ async function run(options: DaemonOptions, scope: Scope, parts: Parts): Promise<
   })
   const health = await startHealthListener({ ...config.health, board, clock })
   scope.onRelease(() => health.close())
-  const api = await serveApi({ options, ledger, monitor, board, books: recording })
+  const api = await serveApi({ options, ledger, monitor, operations, board, books: recording })
   scope.onRelease(() => api.close())
   introduce(options, lock.directory, { health: health.port, api: api.port })
 
@@ -276,12 +276,13 @@ interface Served {
   readonly options: DaemonOptions
   readonly ledger: Ledger
   readonly monitor: Monitor
+  readonly operations: Operations
   readonly board: () => StatusBoard
   readonly books: LiveBooks
 }
 
 /** The HTTP API and, where it was built, the page. */
-function serveApi({ options, ledger, monitor, board, books }: Served): Promise<Api> {
+function serveApi({ options, ledger, monitor, operations, board, books }: Served): Promise<Api> {
   const { config, clock, version } = options
   const { host, port, token, allowedHosts } = config.api
   return startApi({
@@ -298,6 +299,7 @@ function serveApi({ options, ledger, monitor, board, books }: Served): Promise<A
     desk: createDesk(ledger, clock, options.log.child({ part: 'portfolios' })),
     statistics: monitor.statistics,
     logs: monitor.logs,
+    alerts: operations.alerts,
     events: monitor.events,
     pageDirectory: join(dirname(fileURLToPath(import.meta.url)), 'dashboard'),
   })

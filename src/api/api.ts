@@ -1,4 +1,5 @@
 import { PermanentError } from '../core/errors.ts'
+import type { AlertsStatus } from '../monitor/alerts/alerts.ts'
 import type { LogStoreStatus } from '../monitor/log-store.ts'
 import { createAbort } from '../runtime/abort.ts'
 import { Access } from './access.ts'
@@ -30,6 +31,8 @@ export interface ApiOptions extends Sources {
   readonly allowedHosts: readonly string[]
   readonly version: string
   readonly logs: Sources['logs'] & { status(): LogStoreStatus }
+  /** null while no alerts are watched for. */
+  readonly alerts: () => AlertsStatus | null
   /** The page's build; null or a folder that is not there: a plain page. */
   readonly pageDirectory: string | null
   /** Requests of one address in a minute; 6,000 unless given. */

@@ -1,16 +1,18 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { computeHealth } from '../core/health.ts'
 import type { CollectorStatus, StatusBoard } from '../core/status.ts'
+import type { AlertsStatus } from '../monitor/alerts/alerts.ts'
 import type { LogStoreStatus } from '../monitor/log-store.ts'
 
 export interface MetricSources {
   readonly board: () => StatusBoard
   readonly logs: { status(): LogStoreStatus }
+  readonly alerts: () => AlertsStatus | null
   readonly events: { readonly listeners: number }
 }
 
 /** The numbers of the status board for Prometheus, read when they are asked for. Nothing global is touched. */
-export function createMetrics({ board, logs, events }: MetricSources): Registry {
+export function createMetrics({ board, logs, alerts, events }: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'tapekeeper_' })
   const gauge = (name: string, help: string, read: (now: StatusBoard) => number | null) =>
@@ -20,7 +22,7 @@ export function createMetrics({ board, logs, events }: MetricSources): Registry 
       registers: [registry],
       collect() {
         const value = read(board())
-        if (value === null) this.reset()
+        if (value === null) this.remove()
         else this.set(value)
       },
     })
@@ -34,6 +36,13 @@ export function createMetrics({ board, logs, events }: MetricSources): Registry 
   gauge('log_entries_stored_total', 'Log entries stored since start.', () => logs.status().stored)
   gauge('log_entries_dropped_total', 'Log entries that could not be stored.', () => logs.status().dropped)
   gauge('log_entries_queued', 'Log entries that wait for the ledger.', () => logs.status().queued)
+  gauge('alerts_open', 'Troubles that are told and not over.', () => alerts()?.open ?? null)
+  gauge('alert_messages_queued', 'Alert messages not delivered yet.', () => alerts()?.queued ?? null)
+  gauge('alert_messages_dropped_total', 'Alert messages that were given up.', () => alerts()?.dropped ?? null)
+  gauge('alerts_kept', '1 while alerts can be written to the data directory.', () => {
+    const status = alerts()
+    return status === null ? null : status.trouble === null ? 1 : 0
+  })
   gauge('event_clients', 'Open streams of server-sent events.', () => events.listeners)
   addCollectorMetrics(registry, board)
   return registry

@@ -7,7 +7,7 @@ import type { CycleListener } from '../core/ports.ts'
 import type { Random } from '../core/random.ts'
 import { StandstillWatch } from '../core/standstill.ts'
 import type { StatusBoard } from '../core/status.ts'
-import { type Alerts, startAlerts } from '../monitor/alerts/alerts.ts'
+import { type Alerts, type AlertsStatus, startAlerts } from '../monitor/alerts/alerts.ts'
 import { type BeatSink, Beats } from '../monitor/beats/beats.ts'
 import type { Logging } from '../runtime/logging.ts'
 import { createPoster, type Poster } from '../runtime/post.ts'
@@ -38,6 +38,8 @@ export interface Operations {
   listenTo(first: CycleListener): CycleListener
   /** From here on it is recorded: systemd is told, and nothing may stand still any more. */
   begin(): void
+  /** What became of the alerts; null before `begin`. */
+  alerts(): AlertsStatus | null
   /** Gives what was reported last some time to be sent. */
   flush(timeoutMs: number): Promise<void>
   close(): Promise<void>
@@ -68,6 +70,7 @@ export async function startOperations(parts: OperationsParts): Promise<Operation
       running = sinks.length > 0 ? beats.run() : null
       rescue.begin()
     },
+    alerts: () => alerts?.status() ?? null,
     listenTo: (first) => (sinks.length > 0 ? both(first, beats) : first),
     flush: async (timeoutMs) => sentry?.flush(timeoutMs),
     async close() {

@@ -109,6 +109,10 @@ test('health, alerts, pings and check-ins follow a real recorder through its tro
   await proxy.control({ heal: true })
   await reaches('healthy', /^$/, 200)
   await told(4)
+  const metrics = await (await fetch(`${daemon.apiUrl}/metrics`)).text()
+  for (const line of ['tapekeeper_alerts_open 0', 'tapekeeper_alert_messages_dropped_total 0']) {
+    assert.ok(metrics.includes(`\n${line}\n`), line)
+  }
 
   await daemon.forgetLedger()
   const seen = new Set<string>()

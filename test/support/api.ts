@@ -40,6 +40,7 @@ export async function startTestApi(options: Partial<ApiOptions> = {}): Promise<T
     books: { liveBook: () => null },
     desk: { ensureAsset: away, untrackAsset: away, createPortfolio: away, append: away },
     statistics: { getStatistics: numbers },
+    alerts: () => null,
     logs: { getRecentLogs: away, status: () => ({ queued: 0, stored: 0, dropped: 0, trouble: null }) },
     events,
     pageDirectory: null,
