@@ -263,7 +263,7 @@ export class Coverage {
     if (reason.startsWith('no tokens left')) {
       this.#unsubscribe(link, idsOf(link.tokens), atUs)
     } else if (reason === 'stopping') {
-      if (link.tokens.size > 0) this.#plan(link, detail)
+      this.#plan(link, detail)
     } else {
       this.#doubtAll(link, 'disconnect', { connection: link.name, ...detail })
     }
@@ -271,12 +271,14 @@ export class Coverage {
     this.#links.closed(link)
   }
 
-  /** All connections that end because of one stop are one incident. */
+  /** All connections that end because of one stop are one incident, unless all of their tokens are in doubt already. */
   #plan(link: Link, detail: Evidence): void {
+    const tokens = [...link.tokens].filter((followed) => needsDoubt(followed, link))
+    if (tokens.length === 0) return
     const planned = this.#planned ?? this.#begin(link, 'down', { stopped: true, ...detail })
     this.#planned = planned
     planned.startedUs = Math.min(planned.startedUs, link.goodUs - link.lagUs)
-    for (const followed of link.tokens) if (needsDoubt(followed, link)) this.#doubt(followed, planned)
+    for (const followed of tokens) this.#doubt(followed, planned)
   }
 
   /** A recorder started: nothing that was open before it is open now. */

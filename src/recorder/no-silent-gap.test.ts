@@ -243,3 +243,10 @@ test('a token that froze on a living connection is covered when the connection i
   ]
   await check([change(0), { do: 'freezeToken', token: 0 }, wait(9_000), change(0), wait(9_000), change(1), ...lost], [])
 })
+
+test('a stop in which every token is in doubt already leaves no gap of nobody', async () => {
+  const half = 1
+  const steps: Step[] = [{ do: 'drop', half: 0 }, { do: 'freeze', half }, { do: 'stall', half }, { do: 'stop' }]
+  // The lines of the end are read again after it.
+  await check([...steps, { do: 'change', token: 0 }], [3])
+})

@@ -165,6 +165,15 @@ describe('matching', () => {
     assert.equal(matchTrades([row(), row()], [stored({ transaction: '' })]).missing.length, 1)
   })
 
+  test('of identical rows without a transaction, it does not matter which one was written before', () => {
+    const twin = row({ transaction: '', second: 1, price: 0.51 })
+    const rows = [twin, row({ price: 0.51 }), { ...twin }]
+    const before = [stored({ price: 0.5 }), stored({ transaction: '', price: 0.51 })]
+    const { missing } = matchTrades(rows, before)
+    assert.equal(missing.length, 1)
+    assert.deepEqual(matchTrades(rows, [...before, ...write(missing)]).missing, [])
+  })
+
   test('one row for a transaction of which every match was streamed is no trade of its own', () => {
     const streamed = [stored({ price: 0.88, size: 10 }), stored({ price: 0.9, size: 9 })]
     const told = row({ price: 0.8894736842105263, size: 19 })

@@ -31,11 +31,10 @@ const SIZE_TOLERANCE = 0.011
  */
 export function matchTrades<Row extends DataTrade>(rows: readonly Row[], stored: readonly StoredTrade[]): Matched<Row> {
   const unmatched = subtract(rows, stored)
-  const taken = new Set<StoredTrade>()
-  const similar = groupBy(unmatched.stored, (trade) => fillKey({ ...trade, transactionHash: '' }))
-  const unexplained = unmatched.rows.filter((row) => !takeHashless(row, similar, taken))
+  const hashless = matchHashless(unmatched.rows, unmatched.stored)
+  const unexplained = unmatched.rows.filter((row) => !hashless.rows.has(row))
   const groups = groupBy(
-    unmatched.stored.filter((trade) => !taken.has(trade)),
+    unmatched.stored.filter((trade) => !hashless.stored.has(trade)),
     transactionKey,
   )
   const backfilled = countBy(stored, (trade) => (trade.origin === 'backfill' ? identityKey(trade) : null))
@@ -74,18 +73,33 @@ function subtract<Row extends DataTrade>(rows: readonly Row[], stored: readonly 
   return { rows: leftRows, stored: leftStored }
 }
 
-/** Takes the equal of a row out of what is left, where one of the two names no transaction. */
-function takeHashless(
-  row: DataTrade,
-  similar: ReadonlyMap<string, readonly StoredTrade[]>,
-  taken: Set<StoredTrade>,
-): boolean {
-  const equal = similar.get(fillKey({ ...row, transactionHash: '' }))?.find((trade) => {
-    if (trade.transactionHash !== '' && row.transactionHash !== '') return false
-    return !taken.has(trade) && Math.abs(trade.venueMs - row.timestampSeconds * 1000) <= HASHLESS_MS
-  })
-  if (equal !== undefined) taken.add(equal)
-  return equal !== undefined
+/**
+ * Pairs of equals of which one names no transaction. In an order of their own, with identical rows side by side: which
+ * of them was written earlier must not decide who is whose, or the same rows would leave another one missing next time.
+ */
+function matchHashless<Row extends DataTrade>(rows: readonly Row[], stored: readonly StoredTrade[]) {
+  const similar = groupBy(
+    [...stored].sort((a, b) => a.venueMs - b.venueMs || compare(a.transactionHash, b.transactionHash)),
+    (trade) => fillKey({ ...trade, transactionHash: '' }),
+  )
+  const matched = { rows: new Set<Row>(), stored: new Set<StoredTrade>() }
+  const inOrder = [...rows].sort(
+    (a, b) => compare(a.transactionHash, b.transactionHash) || a.timestampSeconds - b.timestampSeconds,
+  )
+  for (const row of inOrder) {
+    const equal = similar.get(fillKey({ ...row, transactionHash: '' }))?.find((trade) => {
+      if (trade.transactionHash !== '' && row.transactionHash !== '') return false
+      return !matched.stored.has(trade) && Math.abs(trade.venueMs - row.timestampSeconds * 1000) <= HASHLESS_MS
+    })
+    if (equal === undefined) continue
+    matched.stored.add(equal)
+    matched.rows.add(row)
+  }
+  return matched
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 interface Fill {
