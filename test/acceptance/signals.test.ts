@@ -11,7 +11,7 @@ import { accountOf } from '../support/scraping.ts'
 
 const FEEDS = 50
 const ITEMS = 200
-const WITHIN_MS = 60_000
+const WITHIN_MS = 120_000
 /** Half a minute of waiting each would tell nothing more. */
 const MODES = NEWS_FAULT_MODES.filter((mode) => mode !== 'slow')
 
@@ -39,7 +39,8 @@ describe('10,000 items of 50 feeds', { concurrency: false }, () => {
       TAPEKEEPER_SIGNALS_HACKERNEWS_ENABLED: 'false',
       TAPEKEEPER_SIGNALS_ALLOW_PRIVATE: 'true',
       TAPEKEEPER_SIGNALS_REQUEST_DELAY: '1ms',
-      TAPEKEEPER_SIGNALS_INTERVAL: '2s',
+      // All 50 must fit into one cycle, on a slow machine too.
+      TAPEKEEPER_SIGNALS_INTERVAL: '5s',
     })
   }
   const countRows = async () => Number((await daemon.query<{ n: string }>('SELECT count(*) AS n FROM signals'))[0]?.n)

@@ -39,15 +39,17 @@ const NOTHING: StoredSignals = { stored: 0, repeated: 0 }
  */
 export function createScrapeCollector(options: ScrapeOptions): PollingCollector {
   const { intervalMs, critical } = options
-  return { name: NAME, intervalMs, critical, collectOnce: (context) => collectOnce(options, context) }
+  const turns = [...options.scrapers]
+  return { name: NAME, intervalMs, critical, collectOnce: (context) => collectOnce(options, turns, context) }
 }
 
-async function collectOnce(options: ScrapeOptions, context: CollectorContext): Promise<CycleResult> {
+/** `turns`: every scraper in the order of this cycle; left in that of the next. */
+async function collectOnce(options: ScrapeOptions, turns: Scraper[], context: CollectorContext): Promise<CycleResult> {
   const { store, scrapers, recorderId, trigger } = options
   const { clock } = context
   const begun = { recorderId, trigger, startedMs: clock.wallMs(), sources: scrapers.map(({ name }) => name) }
   const runId = await storeOnceMore(context, 'the start of a run', () => store.beginRun(begun))
-  const progress = await scrapeAll(options, runId, context)
+  const progress = await scrapeAll(options, turns, runId, context)
   context.signal.throwIfAborted()
   const failures = progress.filter(({ state }) => state === 'failed')
   const told = failures.slice(0, TOLD_FAILURES_MAX).map(({ source, error }) => `${source}: ${error}`)
@@ -74,17 +76,27 @@ async function collectOnce(options: ScrapeOptions, context: CollectorContext): P
   return { items: sum((one) => one.stored), details }
 }
 
-/** Several at a time, in the order in which they are configured. */
-async function scrapeAll(options: ScrapeOptions, runId: number, context: CollectorContext): Promise<ScrapeProgress[]> {
+/**
+ * Several at a time, in the order in which they are configured; but whom a cycle had no time for is first in the next,
+ * or slow ones at the beginning would keep the others waiting for ever.
+ */
+async function scrapeAll(
+  options: ScrapeOptions,
+  turns: Scraper[],
+  runId: number,
+  context: CollectorContext,
+): Promise<ScrapeProgress[]> {
   const { scrapers, intervalMs } = options
   const { clock, signal } = context
   const deadlineMs = clock.monotonicMs() + ASKING_SHARE * intervalMs
   const finished: ScrapeProgress[] = []
-  const waiting = [...scrapers]
+  const waiting = [...turns]
+  const late = new Set<Scraper>()
   const work = async () => {
     for (let scraper = waiting.shift(); scraper !== undefined; scraper = waiting.shift()) {
       if (signal.aborted) return
       const isLate = clock.monotonicMs() > deadlineMs
+      if (isLate) late.add(scraper)
       const result = isLate ? notAsked(scraper, clock.wallMs()) : await ask(scraper, options, context)
       if (signal.aborted) return
       const stored = await save(result, options, runId, context)
@@ -94,6 +106,7 @@ async function scrapeAll(options: ScrapeOptions, runId: number, context: Collect
     }
   }
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, scrapers.length) }, work))
+  turns.splice(0, turns.length, ...late, ...turns.filter((scraper) => !late.has(scraper)))
   return finished
 }
 
