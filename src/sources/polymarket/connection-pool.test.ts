@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { channelServer } from './channel-server.test.ts'
 import { ConnectionPool, type PoolOptions } from './connection-pool.ts'
@@ -15,7 +16,10 @@ const OVERLAP_MS = 5_000
 async function poolOn(t: TestContext, overrides: Partial<PoolOptions>) {
   const server = await channelServer()
   t.after(() => server.close())
-  const clock = systemClock()
+  // Time may be moved on: what is awaited is real all the same.
+  let aheadMs = 0
+  const real = systemClock()
+  const clock: Clock = { ...real, monotonicMs: () => real.monotonicMs() + aheadMs }
   const { context, status, log, abort } = streamContext(clock)
   const pool = new ConnectionPool(
     {
@@ -29,7 +33,7 @@ async function poolOn(t: TestContext, overrides: Partial<PoolOptions>) {
     abort()
     await pool.stop()
   })
-  return { server, clock, status, pool }
+  return { server, clock, status, pool, moveOn: (ms: number) => (aheadMs += ms) }
 }
 
 test('a connection whose last tokens have moved to another one ends once it has let go of them', async (t) => {
@@ -77,4 +81,29 @@ test('a token that moves away is not taken along when its old connection is repl
   const successor = server.clients.find(({ number }) => number > 2)
   const asked = JSON.parse(successor?.sent[0] ?? '') as { assets_ids: string[] }
   assert.deepEqual(asked.assets_ids.sort(), [tokenId(1, 1), ...market(2).tokens].sort())
+})
+
+test('after a connection that fell silent a new absence begins, whatever went before it', async (t) => {
+  let chance = 0
+  let refusing = true
+  const { server, clock, status, pool, moveOn } = await poolOn(t, { random: () => chance, pingIntervalMs: 50 })
+  server.onText = (client) => {
+    if (refusing) client.socket.terminate()
+    if (server.clients.length === 9) refusing = false
+  }
+  pool.update([market(1)])
+  const tick = () => pool.tick(clock.monotonicMs(), true)
+  await until('data, after nine failures', () => {
+    tick()
+    return status.tokensSubscribed === 2 && server.clients.length === 10 && status.framesReceived > 0
+  })
+  // It has lived a minute; then it is deaf, and so is what comes after it. Chance says the longest from here.
+  moveOn(60_000)
+  server.deaf = true
+  chance = 1
+  refusing = true
+  await until('the second attempt', () => {
+    tick()
+    return server.clients.length >= 12
+  })
 })

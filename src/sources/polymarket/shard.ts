@@ -5,9 +5,9 @@ import type { TokenId } from '../../core/ids.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Random } from '../../core/random.ts'
 import { createAbort, type LinkedAbort } from '../../runtime/abort.ts'
+import { ReconnectBackoff } from '../../runtime/reconnect-backoff.ts'
 import type { Pacer } from '../../runtime/websocket.ts'
 import { type ConnectionEnd, type MarketConnection, openMarketConnection } from './market-connection.ts'
-import { ReconnectBackoff } from './reconnect-backoff.ts'
 import type { TapeGate } from './tape-gate.ts'
 
 /** What all shards of one stream share. */

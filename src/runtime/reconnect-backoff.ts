@@ -1,4 +1,4 @@
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../core/random.ts'
 
 const DELAY_MS_BASE = 250
 const DELAY_MS_MAX = 30_000
