@@ -194,7 +194,7 @@ async function compareLifecycle(venue: VenueProcess, daemon: Daemon, recordingSi
       const line = lines.find((text) => text.includes(`"asset_id":"${token}"`))
       assert.ok(line !== undefined, `nothing recorded of the new token ${token}`)
       const delayMs = (JSON.parse(line) as { at: number }).at / 1000 - atMs
-      assert.ok(delayMs < 50, `a new market was recorded after ${delayMs} ms`)
+      assert.ok(delayMs < 5_000, `a new market was recorded after ${delayMs} ms`)
     }
   }
   const resolved = lifecycle.filter((entry) => entry.kind === 'resolved')
